@@ -1,0 +1,1 @@
+"""The commands: one module a verb; click and rich live only here."""

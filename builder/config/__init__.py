@@ -1,0 +1,1 @@
+"""The door: everything that users write is read and checked here."""

@@ -1,0 +1,1 @@
+"""The only network in: downloads, digests, the store, the lock."""

@@ -1,0 +1,1 @@
+"""Bytes become a tarball and back; knows nothing of Kubernetes."""

@@ -1,0 +1,1 @@
+"""Keys and certificates; touches no disk, takes the time as an argument."""

@@ -1,0 +1,1 @@
+"""Pure planning: a Cluster and recipes become one NodePlan per node."""

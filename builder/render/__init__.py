@@ -1,0 +1,1 @@
+"""A NodePlan and overlays become the bytes of each host file."""

@@ -1,0 +1,1 @@
+"""The state folder on disk: modes, keys, allocations."""
