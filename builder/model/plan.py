@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from ipaddress import IPv4Network
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv4Network
+from typing import Literal
 
 from builder.model.cluster import Cluster, Node
+from builder.model.overlay import OverlaySource
 from builder.model.recipe import Artifact
 
 Usage = Literal["client", "server"]
@@ -40,14 +41,25 @@ class PayloadFile:
 
 @dataclass(frozen=True)
 class OverlayFile:
-    """A file that is rendered from an overlay; `block` ones are merged into a file that the host has."""
+    """A file that is rendered from an overlay."""
 
-    path: str
+    source: OverlaySource
     mode: int
     component: str
-    template: str
     restarts: tuple[str, ...]
-    block: bool = False
+
+    @property
+    def path(self) -> str:
+        """Its place on the host."""
+        return self.source.path
+
+
+@dataclass(frozen=True)
+class KeyPair:
+    """A certificate and its private key, both PEM. The key is a secret and stays out of reprs."""
+
+    certificate: str
+    key: str = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -58,6 +70,15 @@ class Component:
     version: str
     licence: str
     notice: str = ""
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A node of the cluster (this one too) as every node knows it."""
+
+    name: str
+    address: IPv4Address
+    pod_subnet: IPv4Network
 
 
 @dataclass(frozen=True)
@@ -74,4 +95,4 @@ class NodePlan:
     links: Mapping[str, str]
     units: tuple[str, ...]
     certificates: tuple[CertSpec, ...]
-    context: Mapping[str, Any]
+    peers: tuple[Peer, ...]

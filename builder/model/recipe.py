@@ -76,6 +76,7 @@ class Recipe:
     directories: Mapping[str, int] = field(default_factory=dict)
     units: tuple[str, ...] = ()
     restarts: tuple[str, ...] = ()
+    order: int = 50
     overlay: Mapping[str, OverlaySetting] = field(default_factory=dict)
     digests: Mapping[str, Mapping[str, Digest]] = field(default_factory=dict)
 

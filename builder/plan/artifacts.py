@@ -1,0 +1,49 @@
+"""Which artifact a recipe means: its version for this cluster, its URL for this arch, its digest."""
+
+from __future__ import annotations
+
+from builder.errors import BundlerError
+from builder.model.cluster import Cluster
+from builder.model.recipe import Artifact, Checksum, Recipe
+
+
+def version_of(recipe: Recipe, cluster: Cluster) -> str:
+    """The component's version: what cluster.yaml says, else Kubernetes' own, else the recipe's default."""
+    if recipe.name in cluster.versions:
+        return cluster.versions[recipe.name]
+    if recipe.follows_kubernetes:
+        return cluster.kubernetes
+    return recipe.default_version or ""
+
+
+def artifact_of(recipe: Recipe, cluster: Cluster, arch: str) -> Artifact | None:
+    """The download that the recipe stands for, or None for a recipe that is an overlay only.
+
+    Raises BundlerError when neither cluster.yaml nor the recipe says which version.
+    """
+    source = recipe.source
+    if source is None:
+        return None
+    version = version_of(recipe, cluster)
+    if not version:
+        raise BundlerError(
+            f"{recipe.origin}: recipe {recipe.name} has no version",
+            f"give it [version] default, or set spec.components.{recipe.name}",
+        )
+    words = {"version": version, "number": version.removeprefix("v"), "arch": arch}
+    url = source.url.format(**words)
+    checksum = None
+    if source.checksum_url:
+        checksum = Checksum(source.checksum_url.format(url=url, **words), source.checksum_format)
+    return Artifact(
+        component=recipe.name,
+        version=version,
+        arch=arch,
+        url=url,
+        kind=source.kind,
+        digest=recipe.digests.get(version, {}).get(arch),
+        checksum=checksum,
+        members=tuple(file.member.format(**words) for file in recipe.files if file.member is not None),
+        recipe=recipe.origin,
+        notice=recipe.notice,
+    )

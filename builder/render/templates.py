@@ -1,0 +1,100 @@
+"""Renders overlays: Jinja2, where an undefined name is an error and every value passes a quoting filter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import yaml
+
+from builder.errors import RenderError
+from builder.model.overlay import OverlaySource
+from builder.model.plan import KeyPair, NodePlan
+from builder.render import quote
+
+
+def environment(folders: Iterable[Path]) -> jinja2.Environment:
+    """The one Jinja environment; `import` looks in the overlays folders (macros/), last folder first."""
+    made = jinja2.Environment(
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701 - nothing here is HTML; every language has its own quoting filter
+        loader=jinja2.FileSystemLoader([str(folder) for folder in reversed(tuple(folders))]),
+    )
+    made.filters.update(
+        sh=quote.quote_sh,
+        systemd=quote.quote_systemd,
+        env=quote.quote_environment,
+        json=quote.quote_json,
+        iptables=quote.quote_iptables,
+        indented=_indented,
+        merge_yaml=_merge_yaml,
+    )
+    return made
+
+
+def render(
+    environment: jinja2.Environment,
+    source: OverlaySource,
+    plan: NodePlan,
+    authorities: Mapping[str, str],
+    pairs: Mapping[str, KeyPair],
+) -> bytes:
+    """One host file's bytes. Templates see `cluster`, `node`, `plan`, `ca` and `certs`.
+
+    Raises RenderError, naming the overlay and its line, and never a value: it could be a secret.
+    """
+    if not source.template:
+        return source.text.encode()
+    try:
+        template = environment.from_string(source.text)
+        text = template.render(cluster=plan.cluster, node=plan.node, plan=plan, ca=authorities, certs=pairs)
+    except jinja2.TemplateSyntaxError as error:
+        raise RenderError(f"{source.origin}:{error.lineno}: {error.message}", "mend the overlay") from error
+    except jinja2.UndefinedError as error:
+        raise RenderError(f"{source.origin}: {error.message}", "use a name that the plan has") from error
+    except RenderError as error:
+        raise RenderError(f"{source.origin}: {error.message}", error.remedy) from error
+    return text.encode()
+
+
+def _indented(text: str, width: int) -> str:
+    """Every line of a PEM or other block, indented by so many spaces (for YAML block scalars)."""
+    return "\n".join(" " * width + line for line in text.strip().split("\n"))
+
+
+def _merge_yaml(body: str, *extras: Mapping[str, Any]) -> str:
+    """The YAML mapping in `body` with the user's own settings laid over it, key by key.
+
+    Without extras the body stays as it is written, comments and all.
+    """
+    wanted = [extra for extra in extras if extra]
+    if not wanted:
+        return body
+    merged = yaml.safe_load(body)
+    for extra in wanted:
+        merged = _laid_over(merged, extra)
+    return str(yaml.safe_dump(merged, sort_keys=False, allow_unicode=False, default_flow_style=False))
+
+
+def _laid_over(base: Any, extra: Any) -> Any:
+    """Mappings are merged key by key; anything else is replaced."""
+    if not (isinstance(base, Mapping) and isinstance(extra, Mapping)):
+        return _plain(extra)
+    merged = dict(base)
+    for key, value in extra.items():
+        merged[key] = _laid_over(merged[key], value) if key in merged else _plain(value)
+    return merged
+
+
+def _plain(value: Any) -> Any:
+    """Frozen mappings and tuples as the dicts and lists that YAML can write."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value
