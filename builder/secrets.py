@@ -98,7 +98,11 @@ def _warn_of_late_ca(authorities: Mapping[str, Authority], pki: Pki, now: dateti
     for name, authority in authorities.items():
         left = authority.certificate.not_valid_after_utc - now
         if left < pki.leaf_validity:
-            sink(Warned(f"the {name} CA ends in {left.days} days; no certificate can outlive it", "renew the CA"))
+            sink(
+                Warned(
+                    f"the {name} CA ends in {left.days} days; no certificate can outlive it", "renew the CA"
+                )
+            )
 
 
 def _read(name: str, given: GivenCA, environ: Mapping[str, str], now: datetime) -> Authority:

@@ -87,7 +87,7 @@ class GivenCA:
 
 @dataclass(frozen=True)
 class Pki:
-    """Keys and certificate windows. None for a CA means: made on the first build, kept in the state folder."""
+    """Keys and certificate windows. A CA that is None is made on the first build and kept in the state folder."""
 
     key_algorithm: KeyAlgorithm = "ecdsa-p256"
     ca_validity: timedelta = timedelta(days=3650)

@@ -16,7 +16,7 @@ Usage = Literal["client", "server"]
 
 @dataclass(frozen=True)
 class CertSpec:
-    """A certificate that is wanted: who it is for, and which CA signs it. `id` names it in the state folder."""
+    """A certificate that is wanted: for whom, signed by which CA. `id` names it in the state folder."""
 
     id: str
     ca: Literal["cluster", "etcd"]
@@ -82,8 +82,24 @@ class Peer:
 
 
 @dataclass(frozen=True)
+class FlannelPlan:
+    """What flannel v0.17 keeps in etcd for this node (facts: cluster-facts.md, section 4; all JSON as text).
+
+    `gateway` is the node's first pod address with its prefix length, as subnet.env has it.
+    """
+
+    gateway: str
+    network: str
+    key: str
+    lease: str
+
+
+@dataclass(frozen=True)
 class NodePlan:
-    """Everything that will be on one node. Paths are absolute paths on the host."""
+    """Everything that will be on one node. Paths are absolute paths on the host.
+
+    `sources` are the addresses that may call this node's kubelet: all nodes and the API server.
+    """
 
     cluster: Cluster
     node: Node
@@ -96,3 +112,5 @@ class NodePlan:
     units: tuple[str, ...]
     certificates: tuple[CertSpec, ...]
     peers: tuple[Peer, ...]
+    sources: tuple[str, ...]
+    flannel: FlannelPlan

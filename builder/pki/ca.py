@@ -77,7 +77,7 @@ def load_ca(pair: KeyPair, name: str, now: datetime, passphrase: str | None = No
 
 
 def _must_be_ca(certificate: x509.Certificate, name: str) -> None:
-    """basicConstraints CA:TRUE, and keyCertSign where key usage is given at all."""
+    """BasicConstraints CA:TRUE, and keyCertSign where key usage is given at all."""
     try:
         is_ca = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
     except x509.ExtensionNotFound:
@@ -93,7 +93,7 @@ def _must_be_ca(certificate: x509.Certificate, name: str) -> None:
 def key_usage(*, sign_certificates: bool) -> x509.KeyUsage:
     """A CA's usages, or a leaf's: digitalSignature and keyEncipherment.
 
-    Kubernetes 1.24 refuses CSRs without key encipherment (facts: tls-requirements.md), so every leaf has both.
+    Kubernetes 1.24 refuses CSRs without key encipherment (facts: tls-requirements.md): leaves have both.
     """
     return x509.KeyUsage(
         digital_signature=True,

@@ -41,7 +41,7 @@ def _kubelet_serving(node: Node) -> CertSpec:
 
 
 def _flannel_etcd(node: Node) -> CertSpec:
-    """flanneld's way into etcd: signed by etcd's own CA, as etcd trusts whatever its CA signed."""
+    """Flanneld's way into etcd: signed by etcd's own CA, as etcd trusts whatever its CA signed."""
     return CertSpec(id=f"{node.name}/flannel-etcd", ca="etcd", common_name=f"flannel-{node.name}")
 
 

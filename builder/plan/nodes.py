@@ -12,6 +12,7 @@ from builder.model.plan import Component, NodePlan, OverlayFile, PayloadFile, Pe
 from builder.model.recipe import OverlaySetting, Recipe
 from builder.plan.artifacts import artifact_of, version_of
 from builder.plan.certs import certificates
+from builder.plan.network import flannel_plan, kubelet_callers
 
 _UNIT_FOLDER = "/etc/systemd/system/"
 
@@ -39,10 +40,11 @@ def _plan_node(
     peers: Sequence[Peer],
 ) -> NodePlan:
     wanted = [recipe for recipe in recipes.values() if set(recipe.roles) & set(node.roles)]
+    subnet = next(peer.pod_subnet for peer in peers if peer.name == node.name)
     plan = NodePlan(
         cluster=cluster,
         node=node,
-        pod_subnet=next(peer.pod_subnet for peer in peers if peer.name == node.name),
+        pod_subnet=subnet,
         components=tuple(_component(recipe, cluster) for recipe in wanted),
         payload=tuple(file for recipe in wanted for file in _payload(recipe, cluster, node.arch)),
         overlays=tuple(file for recipe in wanted for file in _overlay_files(recipe, cluster, overlays)),
@@ -51,6 +53,8 @@ def _plan_node(
         units=start_order(wanted),
         certificates=certificates(cluster, node),
         peers=tuple(peers),
+        sources=kubelet_callers(cluster),
+        flannel=flannel_plan(cluster, node, subnet),
     )
     _no_path_twice(plan)
     return plan

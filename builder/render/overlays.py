@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from builder.errors import RenderError
-from builder.model.overlay import OverlaySource, Overlays
+from builder.model.overlay import Overlays, OverlaySource
 
 MACROS = "macros"
 """The folder of overlays/ that templates import from; it lands on no host."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ def environment(folders: Iterable[Path]) -> jinja2.Environment:
         env=quote.quote_environment,
         json=quote.quote_json,
         iptables=quote.quote_iptables,
-        indented=_indented,
+        base64=_base64,
         merge_yaml=_merge_yaml,
     )
     return made
@@ -62,9 +63,9 @@ def render(
     return text.encode()
 
 
-def _indented(text: str, width: int) -> str:
-    """Every line of a PEM or other block, indented by so many spaces (for YAML block scalars)."""
-    return "\n".join(" " * width + line for line in text.strip().split("\n"))
+def _base64(text: str) -> str:
+    """As kubeconfigs embed PEM files."""
+    return base64.b64encode(text.encode()).decode("ascii")
 
 
 def _merge_yaml(body: str, *extras: Mapping[str, Any]) -> str:

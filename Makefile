@@ -1,0 +1,54 @@
+# make alone lists the targets
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+SHELLCHECKED := overlays/firewall/opt/kubernetes/bin/bundler-firewall tools/setup .ci/run
+
+.PHONY: help demo test lint unit cover golden bench fmt clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST)
+
+$(READY): pyproject.toml tools/setup
+	tools/setup python $(PYTHON) $(VENV)
+	@touch $@
+
+demo: $(READY) ## build examples/three-node for real and try every bundle out
+	@$(BIN)/python -m demo
+
+test: $(READY) ## lint, types, all tests
+	@tools/setup system
+	@$(MAKE) --no-print-directory lint unit
+
+lint: $(READY) ## ruff, mypy, import contract, shellcheck
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	shellcheck -s sh $(SHELLCHECKED)
+
+unit: $(READY) ## all tests, on all cores
+	$(BIN)/pytest -n auto -q tests
+
+cover: $(READY) ## the tests with branch coverage
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -q tests
+	$(BIN)/coverage combine -q
+	$(BIN)/coverage report
+
+golden: $(READY) ## rewrite the expected messages; review the diff
+	GOLDEN=1 $(BIN)/pytest -q tests/unit/config
+
+bench: $(READY) ## speed, as ratios against tar
+	$(BIN)/python -m bench
+
+fmt: $(READY) ## format
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+clean: ## remove what was built here (not state/, not the store)
+	rm -rf build .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* dist/three-node

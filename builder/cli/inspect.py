@@ -1,0 +1,56 @@
+"""`bundler inspect` shows what is in a bundle; `bundler verify` checks every digest in it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from builder.pack.inspect import about_bundle, verify_bundle
+
+_BUNDLE = click.Path(dir_okay=False, path_type=Path)
+
+
+@click.command()
+@click.argument("bundle", type=_BUNDLE)
+@click.option("--files", is_flag=True, help="List the files, too.")
+@click.option("-o", "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def inspect(bundle: Path, files: bool, form: str) -> None:
+    """Show whose bundle it is and what it holds; unpacks nothing to disk and checks no digest."""
+    about = about_bundle(bundle)
+    click.echo(json.dumps(about, indent=2) if form == "json" else _text(about, files=files))
+
+
+@click.command()
+@click.argument("bundles", nargs=-1, required=True, type=_BUNDLE)
+def verify(bundles: tuple[Path, ...]) -> None:
+    """Check every digest of each bundle, and that it holds just what it lists."""
+    for bundle in bundles:
+        found = verify_bundle(bundle)
+        click.echo(f"{bundle}: good; node {found.node}, {len(found.files)} files")
+
+
+def _text(about: dict[str, Any], *, files: bool) -> str:
+    lines = [
+        f"node        {about['node']} ({about['address']}, {about['arch']}), {', '.join(about['roles'])}",
+        f"cluster     {about['cluster']}, Kubernetes {about['kubernetes']}, join by {about['join']}",
+        f"pod subnet  {about['podSubnet']}",
+        f"units       {' '.join(about['units'])}",
+        "components",
+    ]
+    for item in about["components"]:
+        if "version" in item:
+            lines.append(f"  {item['name']:20} {item['version']:10} {item['licence']}")
+        if "notice" in item:
+            lines.append(f"    NOTICE: {item['notice']}")
+    lines.append("certificates")
+    lines += [
+        f"  {name:20} {window['notBefore']} to {window['notAfter']}"
+        for name, window in about["certificates"].items()
+    ]
+    if files:
+        lines.append("files")
+        lines += [f"  {item['kind']:5} {item.get('mode', '    ')} {item['path']}" for item in about["files"]]
+    return "\n".join(lines)

@@ -1,0 +1,1 @@
+"""Builds examples/three-node on any machine: `make demo`."""

