@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import re
-from typing import Any
-
 from builder.errors import RenderError
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -44,9 +41,21 @@ def quote_environment(value: object) -> str:
     return text
 
 
-def quote_json(value: Any) -> str:
-    """JSON, which is YAML and, for strings, TOML too."""
-    return json.dumps(value, ensure_ascii=True)
+def quote_text(value: object) -> str:
+    """A double-quoted string that YAML and TOML read alike: whatever is not plain ASCII is escaped.
+
+    Source: YAML 1.2.2, 5.7 "Escaped Characters"; TOML 1.0.0, "String" (both know \\uXXXX and \\UXXXXXXXX).
+    """
+    return '"' + "".join(map(_escaped, str(value))) + '"'
+
+
+def _escaped(character: str) -> str:
+    code = ord(character)
+    if character in '"\\':
+        return "\\" + character
+    if 0x20 <= code < 0x7F:  # noqa: PLR2004 - the printable part of ASCII
+        return character
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"  # noqa: PLR2004
 
 
 def quote_iptables(value: object) -> str:

@@ -104,7 +104,8 @@ class StateFolder:
     def _write(self, relative: str, text: str) -> None:
         """Write aside with mode 0600, sync, rename."""
         target = self.root / relative
-        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for folder in reversed(target.relative_to(self.root).parents):
+            (self.root / folder).mkdir(mode=0o700, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".new-")
         try:
             with os.fdopen(handle, "w") as out:
