@@ -1,0 +1,84 @@
+# 05-setup: the ground that the other fragments stand on.
+#
+# From `enter_root` on, the working folder is the root of the host's tree (/ or the --root folder), and every
+# path of the host is written relative to it: ./opt/kubernetes. The names in MANIFEST are of a plain charset,
+# so they may be split at spaces; the bundle's own folder may have any name and is always quoted.
+
+set -euf # -f: no globbing, so that a word that is split is only split
+umask 077
+LC_ALL=C
+export LC_ALL
+unset CDPATH
+PATH=${PATH:+$PATH:}/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+
+NL='
+'
+BLANKS=" 	$NL"
+IFS=$BLANKS
+
+STATE=./var/lib/bundler   # what is installed: manifest, manifest.next while a run is at it, created, modes, original/
+LOGS=./var/log/bundler
+UNIT_FOLDER=/etc/systemd/system
+
+ACTION=install
+DRY=
+ROOT=
+IGNORED=
+WAIT=180 # seconds that units may take to become active
+
+HERE=
+LOG=
+LOCK=
+TEMP=
+PROBLEMS=
+INSTALLED=
+PLAN=
+STALE=
+RESTARTS=
+KERNEL_PLAN=
+UNIT_PLAN=
+UNFINISHED=
+CREATED_WAITING=
+WRITTEN=0
+UNCHANGED=0
+REMOVED=0
+RESTARTED=0
+STARTED=0
+KEPT=
+
+# each FUNCTION LINES: calls FUNCTION once for every line, with the line's words
+each() {
+	IFS=$NL
+	for each_line in $2; do
+		IFS=$BLANKS
+		# shellcheck disable=SC2086 # the words of the line
+		"$1" $each_line
+	done
+	IFS=$BLANKS
+}
+
+# has WORD LIST: whether the word stands in the list of words
+has() {
+	case " $2 " in
+	*" $1 "*) return 0 ;;
+	esac
+	return 1
+}
+
+# there PATH: whether anything stands there, a dangling link too
+there() {
+	[ -e "$1" ] || [ -L "$1" ]
+}
+
+# on_exit: nothing half-made stays behind
+on_exit() {
+	[ -z "$TEMP" ] || rm -f "$TEMP"
+	[ -z "$LOCK" ] || rm -f "$LOCK"
+}
+
+catch_signals() {
+	trap on_exit EXIT
+	trap 'exit 129' HUP
+	trap 'exit 130' INT
+	trap 'exit 143' TERM
+}

@@ -1,0 +1,47 @@
+# 62-diff: what --dry-run shows of a change. Contents of secret files are never shown.
+
+# show_file PATH MODE STATE: a diff of a text, size and digest of anything else
+show_file() {
+	if [ "$3" = mode ]; then
+		echo "    only its mode or owner: $(stat -c '%a %u:%g' ".$1") becomes $2 0:0"
+	elif ! public "$2" || { [ -f ".$1" ] && ! public "$(stat -c %a ".$1")"; }; then
+		echo "    mode $2: the content is secret and not shown"
+	elif is_text "$HERE/root$1" && { [ ! -f ".$1" ] || is_text ".$1"; }; then
+		show_diff "$1" <"$HERE/root$1"
+	else
+		echo "    $(size_of "$HERE/root$1") bytes, sha256 $(sha256sum <"$HERE/root$1" | cut -d ' ' -f 1)"
+		[ ! -f ".$1" ] || echo "    is now $(size_of ".$1") bytes, sha256 $(sha256sum <".$1" | cut -d ' ' -f 1)"
+	fi
+}
+
+show_block() {
+	with_block "$1" | show_diff "$1"
+}
+
+# show_diff PATH: how the host's file becomes what is on stdin
+show_diff() {
+	if ! command -v diff >/dev/null; then
+		echo "    (no diff on this host)"
+		return 0
+	fi
+	now=.$1
+	[ -f "$now" ] || now=/dev/null
+	diff -u -L "$1 (now)" -L "$1 (bundle)" "$now" - | sed 's/^/    /' || :
+}
+
+# public MODE: whether others than the owner may read
+public() {
+	case $1 in
+	*[4567]? | *[4567]) return 0 ;;
+	esac
+	return 1
+}
+
+# is_text FILE: judged by its first 4 KiB: no byte that a text has not
+is_text() {
+	[ "$(dd if="$1" bs=4096 count=1 2>/dev/null | tr -d '\t\n\r -~\200-\377' | wc -c)" -eq 0 ]
+}
+
+size_of() {
+	stat -c %s "$1"
+}

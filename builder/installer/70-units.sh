@@ -1,0 +1,158 @@
+# 70-units: kernel modules, sysctls and units: what runs now, what has to, and the few functions that change it.
+
+# plan_running: KERNEL_PLAN and UNIT_PLAN, from what runs now
+plan_running() {
+	KERNEL_PLAN=$(
+		plan_modules
+		plan_sysctls
+		plan_tmpfiles
+	)
+	UNIT_PLAN=$(plan_units)
+}
+
+plan_modules() {
+	for module in $(bundle_lines /etc/modules-load.d); do
+		module_present "$module" || echo "load_module $module"
+	done
+}
+
+# plan_sysctls: the keys whose value is another one now
+plan_sysctls() {
+	bundle_lines /etc/sysctl.d | while IFS='=' read -r key value; do
+		key=$(printf '%s' "$key" | tr -d '[:space:]')
+		value=$(one_line "$value")
+		now=$(cat "./proc/sys/$(printf '%s' "$key" | tr . /)" 2>/dev/null || :)
+		[ "$(one_line "$now")" = "$value" ] || echo "set_sysctl $key $value"
+	done
+}
+
+# one_line TEXT: its words with one space between
+one_line() {
+	printf '%s' "$1" | awk '{ $1 = $1; printf "%s%s", (NR > 1 ? " " : ""), $0 }'
+}
+
+# plan_tmpfiles: our tmpfiles.d files of which something is not there
+plan_tmpfiles() {
+	desired_entries | awk '$1 == "file" && $6 ~ /^\/etc\/tmpfiles\.d\// { print $6 }' | while read -r listed; do
+		awk '!/^#/ && NF { print $2 }' "$HERE/root$listed" | while read -r wanted; do
+			there ".$wanted" || echo "create_tmpfiles $listed"
+		done | head -n 1
+	done
+}
+
+unit_state() {
+	systemctl is-active "$1" 2>/dev/null || :
+}
+
+# plan_units: `stop_unit`, `restart_unit` and `start_unit` lines; units of others are restarted only if they run
+plan_units() {
+	for unit in $(state_field units); do
+		has "$unit" "$UNITS" || ! runs "$unit" || echo "stop_unit $unit"
+	done
+	for unit in $RESTARTS; do
+		has "$unit" "$UNITS" || ! runs "$unit" || echo "restart_unit $unit"
+	done
+	for unit in $UNITS; do
+		if ! runs "$unit"; then
+			echo "start_unit $unit"
+		elif has "$unit" "$RESTARTS"; then
+			echo "restart_unit $unit"
+		fi
+	done
+}
+
+# runs UNIT: whether it is up or on its way
+runs() {
+	case $(unit_state "$1") in
+	active | activating | reloading) return 0 ;;
+	esac
+	return 1
+}
+
+# units_to NAME: the lines of UNIT_PLAN that do that
+units_to() {
+	printf '%s\n' "$UNIT_PLAN" | awk -v name="$1" '$1 == name'
+}
+
+load_module() {
+	! would "load the module $1" || return 0
+	modprobe "$1" || die "the module $1 could not be loaded"
+	say "loaded the module $1"
+}
+
+# set_sysctl KEY VALUE...
+set_sysctl() {
+	sysctl_key=$1
+	shift
+	! would "set $sysctl_key = $*" || return 0
+	sysctl -w "$sysctl_key=$*" >/dev/null || die "$sysctl_key could not be set"
+	say "set $sysctl_key = $*"
+}
+
+create_tmpfiles() {
+	! would "create what $1 lists" || return 0
+	systemd-tmpfiles --create "$1" || die "systemd-tmpfiles could not create what $1 lists"
+	say "created what $1 lists"
+}
+
+reload_systemd() {
+	! would "reload systemd" || return 0
+	systemctl daemon-reload || die "systemctl daemon-reload failed"
+	say "reloaded systemd"
+}
+
+# Jobs are only queued: a unit may wait for another host (flanneld for etcd), and the order is in the units.
+restart_unit() {
+	! would "restart $1" || return 0
+	systemctl --no-block restart "$1" || die "$1 could not be restarted; see: systemctl status $1"
+	RESTARTED=$((RESTARTED + 1))
+	say "restarted $1"
+}
+
+start_unit() {
+	! would "start $1" || return 0
+	systemctl --no-block start "$1" || die "$1 could not be started; see: systemctl status $1"
+	STARTED=$((STARTED + 1))
+	say "started $1"
+}
+
+stop_unit() {
+	! would "stop $1" || return 0
+	systemctl stop "$1" || die "$1 could not be stopped; see: systemctl status $1"
+	say "stopped $1"
+}
+
+# wait_for_units: all of them are up, and still are after a moment; else says which are not
+wait_for_units() {
+	waited=0
+	while [ -n "$(not_active)" ]; do
+		if [ "$waited" -ge "$WAIT" ] || [ -n "$(failed_units)" ]; then
+			report_units
+		fi
+		sleep 1
+		waited=$((waited + 1))
+	done
+	[ -n "$UNIT_PLAN" ] || return 0
+	sleep 2 # a unit that dies at once looks active for a moment
+	[ -z "$(not_active)" ] || report_units
+}
+
+not_active() {
+	for unit in $UNITS; do
+		unit_now=$(unit_state "$unit")
+		[ "$unit_now" = active ] || printf '%s\n' "$unit is ${unit_now:-unknown}"
+	done
+}
+
+failed_units() {
+	not_active | grep ' is failed$' || :
+}
+
+report_units() {
+	each report_unit "$(not_active)"
+	die "everything is installed, but not every unit is active; what they lack may be another host (etcd, the API server)"
+}
+
+report_unit() {
+	warn "$*; see: systemctl status $1; journalctl -u $1 -n 50"
+}
