@@ -1,0 +1,242 @@
+"""`bundler build` as a user runs it: the seed's three nodes, the same bytes twice, nothing half there."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import re
+import shutil
+import stat
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from tests.kit import HOSTS
+
+
+def digests(folder):
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
+
+
+def test_three_tarballs_with_sums_and_index(built):
+    names = {path.name for path in built.dist.iterdir()}
+    assert names == {f"{host}.tar.gz" for host in HOSTS} | {"SHA256SUMS", "index.json"}
+    subprocess.run(["sha256sum", "-c", "--strict", "SHA256SUMS"], cwd=built.dist, check=True, capture_output=True)
+    index = json.loads((built.dist / "index.json").read_text())
+    assert [item["node"] for item in index["bundles"]] == list(HOSTS)
+    assert index["cluster"] == "three-node"
+
+
+def test_bundles_are_for_their_owner_only(built):
+    for path in built.dist.glob("*.tar.gz"):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_verify_passes_and_inspect_tells_without_unpacking(built):
+    for host, address in HOSTS.items():
+        tarball = built.dist / f"{host}.tar.gz"
+        assert "good" in built.bundler("verify", tarball).stdout
+        text = built.bundler("inspect", tarball, "--files").stdout
+        assert f"{host} ({address}, amd64)" in text
+        assert "/opt/kubernetes/bin/kubelet" in text
+        assert "STAND-IN" in text
+        assert json.loads(built.bundler("inspect", tarball, "-o", "json").stdout)["node"] == host
+
+
+def test_another_folder_day_umask_locale_user_and_zone_give_the_same_bytes(site, built, mirror, store, tmp_path):
+    """reprotest's idea: everything around the build is different, the inputs and the state are not."""
+    shutil.copytree(built.folder / "state", site.folder / "state")
+    os.chmod(site.folder / "state" / "three-node", 0o700)
+    (tmp_path / "home").mkdir()
+    shutil.copytree(mirror / "recipes", tmp_path / "other recipes")
+    for path in (site.folder, tmp_path / "home", *site.folder.rglob("*")):
+        shutil.chown(path, "nobody", "nogroup")
+    os.chmod(tmp_path, 0o755)
+    surroundings = {
+        "HOME": str(tmp_path / "home"),
+        "TZ": "Asia/Shanghai",
+        "LC_ALL": "C",
+        "PYTHONHASHSEED": "7",
+    }
+    program = f"""
+import os, sys, time, datetime
+os.umask(0o007)
+real = datetime.datetime
+class Later(real):
+    @classmethod
+    def now(cls, tz=None):
+        return real.now(tz) + datetime.timedelta(days=3, hours=5)
+datetime.datetime = Later
+if os.geteuid() == 0:
+    os.setgroups([]); os.setgid(65534); os.setuid(65534)
+sys.path.insert(0, {os.getcwd()!r})
+from builder.cli import main
+main(prog_name="bundler")
+"""
+    options = ["--recipes", str(tmp_path / "other recipes"), "--mirror", str(mirror / "files"), "--jobs", "1"]
+    for part in [mirror, *mirror.rglob("*"), *tmp_path.rglob("*"), mirror.parent, mirror.parent.parent]:
+        if part.is_dir() and "state" not in str(part):
+            os.chmod(part, 0o755)
+    done = subprocess.run(
+        [sys.executable, "-c", program, "build", *options],
+        cwd=site.folder, env={"PATH": os.environ["PATH"], **surroundings}, capture_output=True, text=True, check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "issued" not in done.stderr, "a second build keeps what is there"
+    assert digests(site.dist) == digests(built.dist)
+
+
+def test_a_second_build_with_a_cold_store_gives_the_same_bytes(site, tmp_path):
+    site.build()
+    first = digests(site.dist)
+    done = site.build("--cache", tmp_path / "cold")
+    assert digests(site.dist) == first
+    assert "issued" not in done.stderr
+
+
+def test_only_what_changed_is_issued_anew_and_is_said(site):
+    first = site.build()
+    assert "made the cluster CA" in first.stderr
+    text = (site.folder / "cluster.yaml").read_text()
+    (site.folder / "cluster.yaml").write_text(text.replace("10.1.1.130", "10.1.1.131"))
+    second = site.build("--allow-subnet-change")
+    issued = re.findall(r"issued certificate (\S+):", second.stderr)
+    assert issued == ["k8s-node2/kubelet-serving"]
+    assert "its names or addresses changed" in second.stderr
+
+
+def test_openssl_verifies_every_certificate_for_its_purpose(built):
+    for host in HOSTS:
+        root = built.folder / host / "root"
+        for certificate, ca, purpose in (
+            ("opt/kubernetes/ssl/kubelet-serving.pem", "opt/kubernetes/ssl/ca.pem", "sslserver"),
+            ("opt/flannel/ssl/etcd.pem", "opt/flannel/ssl/ca.pem", "sslclient"),
+        ):
+            verify = ["openssl", "verify", "-purpose", purpose, "-CAfile", root / ca, root / certificate]
+            subprocess.run(verify, check=True, capture_output=True)
+
+
+def test_no_bundle_holds_a_ca_key_or_another_nodes_key(built):
+    state = built.folder / "state" / "three-node" / "pki"
+    keys = {path.relative_to(state).as_posix(): path.read_text().split("\n")[1] for path in state.rglob("*-key.pem")}
+    assert {"cluster-ca-key.pem", "etcd-ca-key.pem", "k8s-node1/kubelet-key.pem"} <= set(keys)
+    for host in HOSTS:
+        own = set()
+        for path in (built.folder / host).rglob("*"):
+            if path.is_file():
+                text = path.read_bytes()
+                if path.name.endswith("kubeconfig"):
+                    text = base64.b64decode(yaml.safe_load(text)["users"][0]["user"]["client-key-data"])
+                own |= {name for name, line in keys.items() if line.encode() in text}
+        assert own == {f"{host}/kubelet-key.pem", f"{host}/kubelet-serving-key.pem", f"{host}/flannel-etcd-key.pem", "cluster/kube-proxy-key.pem"}
+
+
+def test_nothing_secret_in_output_reports_and_lists(built, site):
+    said = site.build()
+    texts = [said.stdout, said.stderr, (site.dist / "index.json").read_text()]
+    texts += [(built.folder / host / "manifest.json").read_text() for host in HOSTS]
+    assert not [text for text in texts if "PRIVATE" in text]
+
+
+def test_a_failing_build_leaves_the_old_dist_and_no_litter(site):
+    site.build()
+    before = digests(site.dist)
+    (site.folder / "overlays" / "host" / "etc").mkdir(parents=True)
+    (site.folder / "overlays" / "host" / "etc" / "motd.j2").write_text("{{ nothing.here }}")
+    done = site.build(check=False)
+    assert done.returncode == 2
+    assert "motd.j2: 'nothing' is undefined" in done.stderr
+    assert digests(site.dist) == before
+    assert [path.name for path in (site.folder / "dist").iterdir()] == ["three-node"]
+
+
+def test_files_that_no_build_made_are_not_thrown_away(site):
+    site.build()
+    (site.dist / "my-notes.txt").write_text("precious")
+    done = site.build(check=False)
+    assert done.returncode == 1
+    assert "my-notes.txt" in done.stderr
+    assert (site.dist / "my-notes.txt").read_text() == "precious"
+
+
+def test_overlays_and_recipes_beside_cluster_yaml_extend_the_shipped_ones(site):
+    (site.folder / "recipes").mkdir()
+    (site.folder / "recipes" / "motd.toml").write_text(
+        'name = "motd"\nsummary = "a greeting"\nlicence = "MIT"\nroles = ["worker"]\n'
+        '[overlay."/etc/motd"]\nmode = "0640"\n'
+    )
+    (site.folder / "overlays" / "motd" / "etc").mkdir(parents=True)
+    (site.folder / "overlays" / "motd" / "etc" / "motd.j2").write_text("{{ node.name }} of {{ cluster.name }}\n")
+    site.build()
+    subprocess.run(["tar", "xzf", site.dist / "k8s-node1.tar.gz"], cwd=site.folder, check=True)
+    motd = site.folder / "k8s-node1" / "root" / "etc" / "motd"
+    assert motd.read_text() == "k8s-node1 of three-node\n"
+    assert stat.S_IMODE(motd.stat().st_mode) == 0o640
+
+
+def test_a_removed_node_leaves_dist_and_moves_nobody(site):
+    site.build()
+    described = yaml.safe_load((site.folder / "cluster.yaml").read_text())
+    described["spec"]["nodes"] = described["spec"]["nodes"][1:]
+    (site.folder / "cluster.yaml").write_text(yaml.safe_dump(described))
+    site.build()
+    assert not (site.dist / "k8s-master1.tar.gz").exists()
+    kept = json.loads((site.folder / "state" / "three-node" / "allocations.json").read_text())
+    assert kept["k8s-master1"] == "172.7.100.0/24"
+
+
+def test_a_nodes_subnet_does_not_move_unasked(site):
+    site.build()
+    described = yaml.safe_load((site.folder / "cluster.yaml").read_text())
+    described["spec"]["nodes"][1]["podSubnet"] = "172.7.7.0/24"
+    (site.folder / "cluster.yaml").write_text(yaml.safe_dump(described))
+    done = site.build(check=False)
+    assert done.returncode == 2
+    assert re.search(r"cluster\.yaml:\d+:\d+: spec\.nodes\[1\]\.podSubnet: k8s-node1 has had 172\.7\.120\.0/24", done.stderr)
+    site.build("--allow-subnet-change")
+
+
+def test_the_cluster_file_may_come_from_standard_input(site):
+    text = (site.folder / "cluster.yaml").read_text()
+    (site.folder / "cluster.yaml").unlink()
+    site.build("-", stdin=text)
+    assert (site.dist / "index.json").exists()
+
+
+def test_bad_input_is_exit_2_with_places_and_nothing_written(site):
+    text = (site.folder / "cluster.yaml").read_text()
+    (site.folder / "cluster.yaml").write_text(text.replace("10.1.1.120", "10.1.1.100"))
+    done = site.build(check=False)
+    assert done.returncode == 2
+    assert re.search(r"^cluster\.yaml:\d+:\d+: spec\.nodes\[1\]\.address: ", done.stderr, re.MULTILINE)
+    assert "nothing was written" in done.stderr
+    assert sorted(path.name for path in site.folder.iterdir()) == ["cluster.yaml"]
+
+
+@pytest.mark.parametrize("value", ["yesterday", "-1", "1.5", "99999999999999"])
+def test_a_malformed_source_date_epoch_is_an_error(site, value):
+    done = site.build(environ={"SOURCE_DATE_EPOCH": value}, check=False)
+    assert done.returncode == 2
+    assert "SOURCE_DATE_EPOCH" in done.stderr
+
+
+def test_source_date_epoch_is_the_time_of_every_file(site):
+    site.build(environ={"SOURCE_DATE_EPOCH": "1700000000"})
+    listing = subprocess.run(
+        ["tar", "tvzf", site.dist / "k8s-node1.tar.gz", "--utc", "--full-time"], check=True, capture_output=True, text=True
+    ).stdout
+    assert all("2023-11-14 22:13:20" in line for line in listing.splitlines())
+
+
+def test_stand_ins_are_said_aloud_by_build_and_by_install(site, built, tmp_path):
+    assert "WARNING: kubelet: not upstream's own file" in site.build().stderr
+    (tmp_path / "host").mkdir()
+    done = subprocess.run(
+        [built.folder / "k8s-node1" / "install.sh", "--root", tmp_path / "host"],
+        capture_output=True, text=True, check=True,
+    )
+    assert "STAND-IN" in done.stdout + done.stderr
