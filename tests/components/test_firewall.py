@@ -137,9 +137,10 @@ def test_a_second_start_changes_nothing_and_stop_gives_back_what_was(host, shell
 
 
 def addressed(host):
-    host.run("ip", "link", "add", "eth0", "type", "dummy")
+    host.run("ip", "link", "add", "eth0", "type", "veth", "peer", "name", "far")
     host.run("ip", "addr", "add", "10.1.1.120/24", "dev", "eth0")
-    host.run("ip", "link", "set", "eth0", "up")
+    for name in ("eth0", "far"):
+        host.run("ip", "link", "set", name, "up")
 
 
 def service_routes(host):
