@@ -73,7 +73,7 @@ host_addresses() {
 	if command -v ip >/dev/null; then
 		ip -o -4 addr show | awk '{ for (i = 1; i < NF; i++) if ($i == "inet") { split($(i + 1), a, "/"); print a[1] } }'
 	elif [ -r /proc/net/fib_trie ]; then
-		awk '$1 == "|--" { address = $2 } /host LOCAL/ && !(address in seen) { seen[address] = 1; print address }' /proc/net/fib_trie
+		awk '$1 == "|--" { address = $2 } /\/32 host LOCAL/ && !(address in seen) { seen[address] = 1; print address }' /proc/net/fib_trie
 	elif command -v ifconfig >/dev/null; then
 		ifconfig -a | sed -n 's/^ *inet \(addr:\)\{0,1\}\([0-9.]*\).*/\2/p'
 	fi

@@ -7,18 +7,22 @@ show_file() {
 	elif ! public "$2" || { [ -f ".$1" ] && ! public "$(stat -c %a ".$1")"; }; then
 		echo "    mode $2: the content is secret and not shown"
 	elif is_text "$HERE/root$1" && { [ ! -f ".$1" ] || is_text ".$1"; }; then
-		show_diff "$1" <"$HERE/root$1"
+		show_diff "$1"
 	else
 		echo "    $(size_of "$HERE/root$1") bytes, sha256 $(sha256sum <"$HERE/root$1" | cut -d ' ' -f 1)"
 		[ ! -f ".$1" ] || echo "    is now $(size_of ".$1") bytes, sha256 $(sha256sum <".$1" | cut -d ' ' -f 1)"
 	fi
 }
 
+# show_block PATH: the lines between our markers, old and new; by hand, as busybox's diff would copy its stdin
+# into a temporary file
 show_block() {
-	with_block "$1" | show_diff "$1"
+	printf '    %s\n' "--- $1 (now)" "+++ $1 (bundle)" "@@ $(block_begin) @@"
+	[ ! -f ".$1" ] || block_content "$1" | sed 's/^/    -/'
+	sed 's/^/    +/' "$HERE/blocks$1"
 }
 
-# show_diff PATH: how the host's file becomes what is on stdin
+# show_diff PATH: how the host's text becomes the bundle's
 show_diff() {
 	if ! command -v diff >/dev/null; then
 		echo "    (no diff on this host)"
@@ -26,7 +30,7 @@ show_diff() {
 	fi
 	now=.$1
 	[ -f "$now" ] || now=/dev/null
-	diff -u -L "$1 (now)" -L "$1 (bundle)" "$now" - | sed 's/^/    /' || :
+	diff -u -L "$1 (now)" -L "$1 (bundle)" "$now" "$HERE/root$1" | sed 's/^/    /' || :
 }
 
 # public MODE: whether others than the owner may read

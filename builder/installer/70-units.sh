@@ -46,11 +46,12 @@ unit_state() {
 
 # plan_units: `stop_unit`, `restart_unit` and `start_unit` lines; units of others are restarted only if they run
 plan_units() {
-	for unit in $(state_field units); do
+	old_units=$(state_field units)
+	for unit in $old_units; do
 		has "$unit" "$UNITS" || ! runs "$unit" || echo "stop_unit $unit"
 	done
 	for unit in $RESTARTS; do
-		has "$unit" "$UNITS" || ! runs "$unit" || echo "restart_unit $unit"
+		has "$unit" "$UNITS $old_units" || ! runs "$unit" || echo "restart_unit $unit"
 	done
 	for unit in $UNITS; do
 		if ! runs "$unit"; then

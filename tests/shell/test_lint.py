@@ -17,7 +17,9 @@ ELSEWHERE = "SC2034,SC2153,SC2154,SC2317"
 
 
 def shellcheck(script: bytes, *options: str) -> str:
-    done = subprocess.run(["shellcheck", "-s", "sh", *options, "-"], input=script, capture_output=True)
+    done = subprocess.run(
+        ["shellcheck", "-s", "sh", *options, "-"], check=False, input=script, capture_output=True
+    )
     return done.stdout.decode()
 
 
@@ -49,6 +51,7 @@ def test_a_value_cannot_break_out_of_the_head(tmp_path: Path) -> None:
     for command in (["dash"], ["busybox", "ash"], ["bash"], ["mksh"]):
         done = subprocess.run(
             [*command, "-c", show],
+            check=False,
             env={"BUNDLER_INSTALL_LIB": "1", "PATH": "/usr/bin"},
             capture_output=True,
             text=True,
@@ -73,7 +76,7 @@ def test_a_control_character_in_the_head_is_refused(value: str) -> None:
 def test_a_script_that_was_cut_off_does_nothing(host: Host, bundle: Bundle) -> None:
     folder = bundle.write(host.root / "root/bundle")
     script = (folder / "install.sh").read_bytes()
-    for length in (len(script) - 8, len(script) // 2):
+    for length in (len(script) - 4, len(script) // 2):
         (folder / "install.sh").write_bytes(script[:length])
         before = host.tree()
         assert host.run("dash", "/root/bundle").code != 0
