@@ -240,6 +240,12 @@ def shell(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+@pytest.fixture(params=["dash", "busybox"])
+def toolset(request: pytest.FixtureRequest) -> str:
+    """For long tables of cases: one shell with coreutils and one with applets, as their tools differ most."""
+    return str(request.param)
+
+
 @pytest.fixture
 def installed(host: Host, bundle: Bundle, shell: str) -> Path:
     """The folder of a bundle that was just installed, with the calls forgotten."""

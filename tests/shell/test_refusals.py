@@ -107,13 +107,13 @@ TAMPERINGS: dict[str, tuple[Callable[[Path], object], str]] = {
 
 
 @pytest.mark.parametrize("what", list(TAMPERINGS))
-def test_a_bundle_with_this_is_refused(host: Host, bundle: Bundle, shell: str, what: str) -> None:
+def test_a_bundle_with_this_is_refused(host: Host, bundle: Bundle, toolset: str, what: str) -> None:
     folder = bundle.write(host.root / "root/bundle")
     tamper, said = TAMPERINGS[what]
     tamper(folder)
-    done = refused(host, shell, "--ignore-preflight-errors=all")
+    done = refused(host, toolset, "--ignore-preflight-errors=all")
     assert said in done.err
-    assert host.run(shell, "/root/bundle", "--verify").code == 1
+    assert host.run(toolset, "/root/bundle", "--verify").code == 1
 
 
 def test_verify_accepts_a_whole_bundle_and_writes_nothing(host: Host, bundle: Bundle, shell: str) -> None:
@@ -146,11 +146,11 @@ def test_a_host_with_another_name_is_refused(host: Host, bundle: Bundle, shell: 
 
 @pytest.mark.parametrize("name", ["k8s-node1.example.com", "K8S-NODE1"])
 def test_a_longer_name_of_the_same_host_is_accepted(
-    host: Host, bundle: Bundle, shell: str, name: str
+    host: Host, bundle: Bundle, toolset: str, name: str
 ) -> None:
     bundle.write(host.root / "root/bundle")
     host.outside("hostname", name)
-    assert host.run(shell, "/root/bundle", "--dry-run").code == 2
+    assert host.run(toolset, "/root/bundle", "--dry-run").code == 2
 
 
 def test_a_node_name_with_a_dot_wants_the_whole_name(host: Host, bundle: Bundle, shell: str) -> None:
@@ -251,15 +251,15 @@ PREFLIGHTS = {
 
 @pytest.mark.parametrize("what", list(PREFLIGHTS))
 def test_a_host_with_this_is_refused_by_name_unless_ignored(
-    host: Host, bundle: Bundle, shell: str, what: str
+    host: Host, bundle: Bundle, toolset: str, what: str
 ) -> None:
     prepare, name, said = PREFLIGHTS[what]
     prepare(host, bundle)
     bundle.write(host.root / "root/bundle")
-    done = refused(host, shell)
+    done = refused(host, toolset)
     assert f"[{name}]" in done.err
     assert said in done.err
-    ignoring = host.run(shell, "/root/bundle", "--dry-run", f"--ignore-preflight-errors=Ports,{name}")
+    ignoring = host.run(toolset, "/root/bundle", "--dry-run", f"--ignore-preflight-errors=Ports,{name}")
     assert ignoring.code == 2
     assert f"warning: [{name}]" in ignoring.err
 
@@ -357,11 +357,11 @@ def linked_hosts(root: Path) -> None:
     ],
 )
 def test_what_stands_in_the_way_is_refused(
-    host: Host, bundle: Bundle, shell: str, prepare: Callable[[Path], None], said: str
+    host: Host, bundle: Bundle, toolset: str, prepare: Callable[[Path], None], said: str
 ) -> None:
     prepare(host.root)
     bundle.write(host.root / "root/bundle")
-    assert said in refused(host, shell, "--ignore-preflight-errors=all").err
+    assert said in refused(host, toolset, "--ignore-preflight-errors=all").err
 
 
 def test_a_node_of_another_cluster_is_refused(
@@ -387,11 +387,11 @@ def test_a_node_of_another_cluster_is_refused(
     ],
 )
 def test_a_wrong_command_line_is_one_clear_line(
-    host: Host, bundle: Bundle, shell: str, args: list[str], said: str
+    host: Host, bundle: Bundle, toolset: str, args: list[str], said: str
 ) -> None:
     bundle.write(host.root / "root/bundle")
     before = host.tree(times=True)
-    done = host.run(shell, "/root/bundle", *args)
+    done = host.run(toolset, "/root/bundle", *args)
     assert done.code == 1
     assert said in done.err
     assert done.err.count("\n") == 1
