@@ -57,9 +57,7 @@ def put_together(
     return NodeBundle(plan.node.name, tuple(own), tuple(shared))
 
 
-def _rendered(
-    plan: NodePlan, templates: jinja2.Environment, secrets: Secrets
-) -> tuple[list[OwnFile], list[Entry]]:
+def _rendered(plan: NodePlan, templates: jinja2.Environment, secrets: Secrets) -> tuple[list[OwnFile], list[Entry]]:
     own, entries = [], []
     pairs = secrets.of_node(plan)
     for file in plan.overlays:
@@ -127,15 +125,12 @@ def _about(
         "units": list(plan.units),
         "components": [_component(item, artifacts.get(item.name), fetched) for item in plan.components],
         "certificates": {
-            spec.id.rpartition("/")[2]: _window([secrets.pairs[spec.id].certificate])
-            for spec in plan.certificates
+            spec.id.rpartition("/")[2]: _window([secrets.pairs[spec.id].certificate]) for spec in plan.certificates
         },
     }
 
 
-def _component(
-    component: Component, artifact: Artifact | None, fetched: Mapping[Artifact, Fetched]
-) -> dict[str, Any]:
+def _component(component: Component, artifact: Artifact | None, fetched: Mapping[Artifact, Fetched]) -> dict[str, Any]:
     about: dict[str, Any] = {"name": component.name, "licence": component.licence}
     if artifact is not None:
         about |= {"version": artifact.version, "url": artifact.url, "digest": str(fetched[artifact].digest)}
@@ -153,9 +148,7 @@ def _stamp(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _head(
-    plan: NodePlan, about: Mapping[str, Any], entries: Sequence[Entry], secrets: Secrets
-) -> dict[str, str]:
+def _head(plan: NodePlan, about: Mapping[str, Any], entries: Sequence[Entry], secrets: Secrets) -> dict[str, str]:
     """The assignments at the top of install.sh (docs/installer.md)."""
     certificates = [secrets.pairs[spec.id].certificate for spec in plan.certificates]
     begin, end = window([*certificates, *secrets.authorities.values()])

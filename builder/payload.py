@@ -41,9 +41,7 @@ def segments(
     return found
 
 
-def _of_binary(
-    artifact: Artifact, fetched: Fetched, kept: SegmentCache, pool: Executor, sink: Sink
-) -> Segment:
+def _of_binary(artifact: Artifact, fetched: Fetched, kept: SegmentCache, pool: Executor, sink: Sink) -> Segment:
     known = kept.find(Content(fetched.digest.hex, fetched.size))
     if known is not None:
         return known

@@ -61,10 +61,7 @@ def gather(
     _warn_of_late_ca(authorities, pki, now, sink)
     policy = Policy(pki.key_algorithm, pki.leaf_validity, pki.renew_before)
     specs = {spec.id: spec for plan in plans for spec in plan.certificates}
-    pairs = {
-        spec.id: _keep_or_issue(spec, authorities[spec.ca], policy, state, now, sink)
-        for spec in specs.values()
-    }
+    pairs = {spec.id: _keep_or_issue(spec, authorities[spec.ca], policy, state, now, sink) for spec in specs.values()}
     return Secrets({name: authority.pem for name, authority in authorities.items()}, pairs)
 
 
@@ -81,9 +78,7 @@ def _keep_or_issue(
     return made
 
 
-def _own_authority(
-    name: str, cluster: str, pki: Pki, state: StateFolder, now: datetime, sink: Sink
-) -> Authority:
+def _own_authority(name: str, cluster: str, pki: Pki, state: StateFolder, now: datetime, sink: Sink) -> Authority:
     """The CA in the state folder, made on the first build."""
     kept = state.pair(f"{name}-ca")
     if kept is None:
@@ -98,11 +93,7 @@ def _warn_of_late_ca(authorities: Mapping[str, Authority], pki: Pki, now: dateti
     for name, authority in authorities.items():
         left = authority.certificate.not_valid_after_utc - now
         if left < pki.leaf_validity:
-            sink(
-                Warned(
-                    f"the {name} CA ends in {left.days} days; no certificate can outlive it", "renew the CA"
-                )
-            )
+            sink(Warned(f"the {name} CA ends in {left.days} days; no certificate can outlive it", "renew the CA"))
 
 
 def _read(name: str, given: GivenCA, environ: Mapping[str, str], now: datetime) -> Authority:

@@ -47,8 +47,7 @@ def _text(about: dict[str, Any], *, files: bool) -> str:
             lines.append(f"    NOTICE: {item['notice']}")
     lines.append("certificates")
     lines += [
-        f"  {name:20} {window['notBefore']} to {window['notAfter']}"
-        for name, window in about["certificates"].items()
+        f"  {name:20} {window['notBefore']} to {window['notAfter']}" for name, window in about["certificates"].items()
     ]
     if files:
         lines.append("files")

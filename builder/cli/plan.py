@@ -17,7 +17,9 @@ from builder.project import Project
 
 @click.command()
 @project_options(fetching=False)
-@click.option("-o", "--format", "form", type=click.Choice(["table", "json", "yaml"]), default="table", show_default=True)
+@click.option(
+    "-o", "--format", "form", type=click.Choice(["table", "json", "yaml"]), default="table", show_default=True
+)
 def plan(project: Project, form: str) -> None:
     """Show nodes, subnets, components, versions, sizes and certificate windows; fetch and write nothing."""
     seen = overview(prepare(project))

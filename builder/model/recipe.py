@@ -79,6 +79,7 @@ class Recipe:
     order: int = 50
     overlay: Mapping[str, OverlaySetting] = field(default_factory=dict)
     digests: Mapping[str, Mapping[str, Digest]] = field(default_factory=dict)
+    replaced_digests: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

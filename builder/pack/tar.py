@@ -14,9 +14,7 @@ DEFAULT_EPOCH = 1651536000
 """The time of every file in a bundle unless SOURCE_DATE_EPOCH says otherwise: 2022-05-03, Kubernetes 1.24."""
 
 
-def header(
-    name: str, *, size: int = 0, mode: int, epoch: int = DEFAULT_EPOCH, directory: bool = False
-) -> bytes:
+def header(name: str, *, size: int = 0, mode: int, epoch: int = DEFAULT_EPOCH, directory: bool = False) -> bytes:
     """The 512 bytes before a file's content: owner root, no names, one time for all.
 
     Raises BundleError for a name that ustar cannot hold (over 255 bytes, or not to be split).

@@ -51,9 +51,7 @@ def issue(spec: CertSpec, authority: Authority, policy: Policy, now: datetime) -
     return KeyPair(certificate_pem(builder.sign(authority.key, hashes.SHA256())), key_pem(key))
 
 
-def why_anew(
-    spec: CertSpec, pair: KeyPair, authority: Authority, policy: Policy, now: datetime
-) -> str | None:
+def why_anew(spec: CertSpec, pair: KeyPair, authority: Authority, policy: Policy, now: datetime) -> str | None:
     """Why a kept certificate has to be made anew, or None when it still serves."""
     try:
         certificate = x509.load_pem_x509_certificate(pair.certificate.encode())
@@ -79,9 +77,7 @@ def window(certificates: Sequence[str]) -> tuple[datetime, datetime]:
     return max(c.not_valid_before_utc for c in loaded), min(c.not_valid_after_utc for c in loaded)
 
 
-def _is_near_its_end(
-    certificate: x509.Certificate, authority: Authority, policy: Policy, now: datetime
-) -> bool:
+def _is_near_its_end(certificate: x509.Certificate, authority: Authority, policy: Policy, now: datetime) -> bool:
     """Near its end, and a new one would last longer (a CA that itself ends soon cannot help)."""
     end = certificate.not_valid_after_utc
     return end - now < policy.renew_before and end < authority.certificate.not_valid_after_utc

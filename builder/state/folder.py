@@ -87,9 +87,7 @@ class StateFolder:
         except FileNotFoundError:
             return None
         except (OSError, UnicodeDecodeError) as error:
-            raise StateError(
-                f"{self.root / certificate}: cannot be read", "check its mode and owner"
-            ) from error
+            raise StateError(f"{self.root / certificate}: cannot be read", "check its mode and owner") from error
 
     def keep_pair(self, name: str, pair: KeyPair) -> None:
         """Keep a certificate and its key: the key first, so that no certificate is there without one."""

@@ -1,0 +1,224 @@
+"""Fetches everything a plan names: known digests first, the lock next, upstream's word last; all failures at once."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from builder.errors import FetchError, MissingError
+from builder.events import Progress, Sink, Step, Warned
+from builder.fetch.checksums import parse_checksum
+from builder.fetch.http import Http, Received
+from builder.fetch.lock import Lock
+from builder.fetch.mirrors import place_of, without_credentials
+from builder.fetch.store import Store
+from builder.model.recipe import Artifact, Digest
+
+
+@dataclass(frozen=True)
+class FetchOptions:
+    """How a run may fetch. `jobs` downloads go on at a time; `backoff` is seconds before the first retry."""
+
+    offline: bool = False
+    require_digests: bool = False
+    jobs: int = 4
+    backoff: float = 0.5
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """An artifact in the store: its file, its sha256, its size in bytes."""
+
+    path: Path
+    digest: Digest
+    size: int
+
+
+def fetch_all(
+    artifacts: Sequence[Artifact],
+    *,
+    store: Store,
+    lock: Lock,
+    mirrors: Mapping[str, str],
+    options: FetchOptions,
+    now: datetime,
+    sink: Sink,
+) -> dict[Artifact, Fetched]:
+    """Every artifact, each as its digest says. What failed is listed together; the others stay in the store.
+
+    Raises LockError when the lock contradicts a recipe, MissingError when offline and something lacks,
+    FetchError otherwise.
+    """
+    for artifact in artifacts:
+        lock.hold(artifact)
+    expected = {artifact: artifact.digest or _locked(lock, artifact) for artifact in artifacts}
+    if options.offline:
+        _refuse_missing(expected, store)
+    if options.require_digests:
+        _refuse_unpinned(expected)
+    fetcher = _Fetcher(store, lock, mirrors, Http(options.backoff), now, sink)
+    with ThreadPoolExecutor(options.jobs) as pool:
+        running = {artifact: pool.submit(fetcher.fetch, artifact, expected[artifact]) for artifact in artifacts}
+        try:
+            failed = [found.exception() for found in running.values()]
+        except KeyboardInterrupt:
+            fetcher.stop(running.values())
+            raise
+    _raise_together([error for error in failed if error is not None])
+    return {artifact: found.result() for artifact, found in running.items()}
+
+
+def _locked(lock: Lock, artifact: Artifact) -> Digest | None:
+    entry = lock.get(artifact.url)
+    return entry.digest if entry else None
+
+
+def _refuse_missing(expected: Mapping[Artifact, Digest | None], store: Store) -> None:
+    lines = [
+        f"  {artifact.url} ({digest or 'no digest is known'})"
+        for artifact, digest in expected.items()
+        if digest is None or store.path_of(digest) is None
+    ]
+    if lines:
+        listed = "\n".join(lines)
+        raise MissingError(
+            f"the store at {store.root} lacks:\n{listed}", "run `bundler fetch` where there is a network"
+        )
+
+
+def _refuse_unpinned(expected: Mapping[Artifact, Digest | None]) -> None:
+    lines = [f"  {artifact.title}: {artifact.url}" for artifact, digest in expected.items() if digest is None]
+    if lines:
+        listed = "\n".join(lines)
+        raise FetchError(
+            f"neither a recipe nor the lock pins a digest of:\n{listed}",
+            "run `bundler lock` and look at what it records, or pin them in recipes/ beside cluster.yaml",
+        )
+
+
+def _raise_together(errors: Sequence[BaseException]) -> None:
+    """One error alone as it is; several as a list. What is no FetchError is a defect and comes first."""
+    for error in errors:
+        if not isinstance(error, FetchError):
+            raise error
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        listed = "\n".join(f"  {error}" for error in errors)
+        raise FetchError(f"{len(errors)} downloads failed:\n{listed}")
+
+
+class _Fetcher:
+    """What all downloads of one run share."""
+
+    def __init__(  # noqa: PLR0913 - one call site
+        self, store: Store, lock: Lock, mirrors: Mapping[str, str], http: Http, now: datetime, sink: Sink
+    ) -> None:
+        self._store = store
+        self._lock = lock
+        self._mirrors = mirrors
+        self._http = http
+        self._now = now
+        self._sink = sink
+        self._stopped = threading.Event()
+
+    def stop(self, running: Iterable[Future[Fetched]]) -> None:
+        """End what is under way at its next piece, and begin nothing more."""
+        self._stopped.set()
+        for download in running:
+            download.cancel()
+
+    def fetch(self, artifact: Artifact, expected: Digest | None) -> Fetched:
+        """The artifact from the store, else from its place."""
+        kept = self._store.path_of(expected) if expected else None
+        if kept is None:
+            with self._store.partial(_part_name(artifact.url)) as part:
+                # another build may have brought it while this one waited
+                kept = self._store.path_of(expected) if expected else None
+                if kept is None:
+                    return self._download(artifact, expected, part)
+        return Fetched(kept, Digest("sha256", kept.name), kept.stat().st_size)
+
+    def _download(self, artifact: Artifact, pinned: Digest | None, part: Path) -> Fetched:
+        expected = pinned or self._upstreams_word(artifact)
+        place = place_of(artifact.url, self._mirrors)
+        algorithms = {"sha256"} | ({expected.algorithm} if expected else set())
+        received = self._http.download(place, part, algorithms, self._progress(artifact), resume=expected is not None)
+        if expected is not None and received.digests[expected.algorithm] != expected.hex:
+            part.unlink()
+            got = f"{expected.algorithm}:{received.digests[expected.algorithm]}"
+            raise FetchError(
+                f"{self._named(artifact.url)}: its digest is {got}, wanted {expected}",
+                "the file was damaged or changed on its way; use another mirror, or ask upstream",
+            )
+        digest = Digest("sha256", received.digests["sha256"])
+        if pinned is None:
+            self._record(artifact, digest, received, from_upstream=expected is not None)
+        path = self._store.add(part, received.digests)
+        self._sink(Progress(artifact.title, received.size, received.size, done=True))
+        return Fetched(path, digest, received.size)
+
+    def _upstreams_word(self, artifact: Artifact) -> Digest | None:
+        """The digest in upstream's own checksum file, where there is one."""
+        checksum = artifact.checksum
+        if checksum is None:
+            return None
+        place = place_of(checksum.url, self._mirrors)
+        text = self._http.text(place)
+        if place != checksum.url:
+            self._sink(
+                Warned(
+                    f"the checksum of {artifact.title} came from the mirror {without_credentials(place)}, as did the file",
+                    "compare it with upstream's before you trust bundler.lock",
+                )
+            )
+        return parse_checksum(text, checksum.format, artifact.url.rpartition("/")[2], checksum.url)
+
+    def _record(self, artifact: Artifact, digest: Digest, received: Received, *, from_upstream: bool) -> None:
+        """Into the lock, and said: aloud where nobody but the server vouches for it."""
+        origin = "upstream-checksum" if from_upstream else "first-download"
+        self._lock.add(artifact.url, digest, received.size, self._now, origin)
+        if from_upstream:
+            self._sink(Step(f"{artifact.title}: digest {digest} by upstream's checksum file, now in bundler.lock"))
+        else:
+            self._sink(
+                Warned(
+                    f"NOBODY PUBLISHES A DIGEST OF {artifact.title}: trusted as downloaded, {digest} is now in "
+                    "bundler.lock, and every later build holds to it",
+                    "compare it on another machine, then commit the lock; --require-digests refuses instead",
+                )
+            )
+
+    def _progress(self, artifact: Artifact) -> _Report:
+        return _Report(artifact.title, self._sink, self._stopped)
+
+    def _named(self, url: str) -> str:
+        """Upstream's URL, and the mirror where one served it."""
+        place = place_of(url, self._mirrors)
+        return url if place == url else f"{url} (from {without_credentials(place)})"
+
+
+@dataclass(frozen=True)
+class _Report:
+    """Tells the sink how far a download is."""
+
+    title: str
+    sink: Sink
+    stopped: threading.Event
+
+    def __call__(self, received: int, total: int | None) -> None:
+        if self.stopped.is_set():
+            raise FetchError(f"{self.title}: stopped")
+        self.sink(Progress(self.title, received, total))
+
+
+def _part_name(url: str) -> str:
+    """A file name for what is under way: readable, and one for each URL."""
+    readable = re.sub(r"[^A-Za-z0-9._-]", "_", url.rpartition("/")[2])[:80]
+    return f"{readable}-{hashlib.sha256(url.encode()).hexdigest()[:16]}"

@@ -1,0 +1,72 @@
+"""Mirrors: from where a file is fetched instead of upstream. Upstream's URL stays its identity."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from builder.errors import FetchError
+
+EVERYTHING = "*"
+"""The key of a mirror that serves every upstream as HOST/PATH."""
+
+
+def parse_mirror(text: str) -> dict[str, str]:
+    """`--mirror` and BUNDLER_MIRROR: a URL prefix or a folder that holds HOST/PATH of every upstream.
+
+    Raises FetchError when it is neither.
+    """
+    parts = urlsplit(text)
+    if parts.scheme in {"http", "https"} and parts.hostname:
+        return {EVERYTHING: text}
+    if parts.scheme in {"", "file"} and Path(unquote(parts.path)).is_dir():
+        return {EVERYTHING: str(Path(unquote(parts.path)).absolute())}
+    raise FetchError(
+        f"mirror {without_credentials(text)}: neither an http(s) URL nor a folder that is there",
+        "give https://HOST/PREFIX or a folder that holds HOST/PATH",
+    )
+
+
+def place_of(url: str, mirrors: Mapping[str, str]) -> str:
+    """Where `url` is fetched from: a URL, or a path of this machine. The longest matching prefix wins."""
+    scheme, _, rest = url.partition("://")
+    best = ""
+    for key in mirrors:
+        prefix = _bare(key)
+        if key != EVERYTHING and _matches(rest, prefix) and len(prefix) > len(_bare(best)):
+            best = key
+    if best:
+        return _joined(mirrors[best], rest[len(_bare(best)) :])
+    if EVERYTHING in mirrors:
+        return _joined(mirrors[EVERYTHING], rest)
+    return f"{scheme}://{rest}"
+
+
+def _bare(key: str) -> str:
+    """A prefix without scheme and without a slash at its end."""
+    return key.partition("://")[2].rstrip("/") if "://" in key else key.rstrip("/")
+
+
+def _matches(rest: str, prefix: str) -> bool:
+    return rest == prefix or rest.startswith(prefix + "/")
+
+
+def _joined(mirror: str, rest: str) -> str:
+    place = mirror.removeprefix("file://") if mirror.startswith("file://") else mirror
+    return f"{place.rstrip('/')}/{rest.lstrip('/')}"
+
+
+def is_local(place: str) -> bool:
+    """Whether a place is a path of this machine."""
+    return "://" not in place
+
+
+def without_credentials(url: str) -> str:
+    """A URL as messages may show it: without user, password, query or fragment."""
+    parts = urlsplit(url)
+    if not parts.scheme:
+        return url
+    host = parts.hostname or ""
+    port = f":{parts.port}" if parts.port else ""
+    return urlunsplit((parts.scheme, host + port, parts.path, "", ""))
