@@ -95,7 +95,7 @@ def build(project: Project) -> Dist:
         secrets = gather(prepared.plans, state, given, project.now, project.sink)
     packed = segments(prepared.plans, fetched, project.cache, project.jobs, project.sink)
     templates = environment(project.overlay_folders())
-    bundles = [put_together(plan, templates, secrets, packed, fetched, prepared.recipes) for plan in prepared.plans]
+    bundles = [put_together(plan, templates, secrets, packed, fetched) for plan in prepared.plans]
     about = {"format": 1, "cluster": prepared.cluster.name, "bundler": __version__, "compressor": COMPRESSOR}
     return write_dist(project.dist / prepared.cluster.name, _writer(bundles, project), about)
 

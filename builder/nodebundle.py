@@ -14,7 +14,7 @@ from builder import __version__
 from builder.fetch.artifacts import Fetched
 from builder.model.bundle import Entry
 from builder.model.plan import Component, NodePlan
-from builder.model.recipe import Artifact, Recipe
+from builder.model.recipe import Artifact
 from builder.pack.bundle import OwnFile, SharedFile
 from builder.pack.gzip import COMPRESSOR
 from builder.pack.manifest import manifest_json, manifest_text, sums_text
@@ -43,13 +43,12 @@ def put_together(
     secrets: Secrets,
     packed: Segments,
     fetched: Mapping[Artifact, Fetched],
-    recipes: Mapping[str, Recipe],
 ) -> NodeBundle:
     """Everything of one node, in memory but for the payload. Raises RenderError from an overlay."""
     own, entries = _rendered(plan, templates, secrets)
     shared, payload = _payload(plan, packed)
     entries += [*payload, *_folders(plan), *_links(plan)]
-    about = _about(plan, secrets, fetched, recipes)
+    about = _about(plan, secrets, fetched)
     own.append(OwnFile("install.sh", 0o755, render_installer(_head(plan, about, entries, secrets))))
     own.append(OwnFile("MANIFEST", 0o644, manifest_text(entries)))
     own.append(OwnFile("manifest.json", 0o644, manifest_json(about, entries)))
@@ -105,9 +104,7 @@ def _links(plan: NodePlan) -> list[Entry]:
     return [Entry(kind="link", path=path, mode=0o777, target=target) for path, target in plan.links.items()]
 
 
-def _about(
-    plan: NodePlan, secrets: Secrets, fetched: Mapping[Artifact, Fetched], recipes: Mapping[str, Recipe]
-) -> dict[str, Any]:
+def _about(plan: NodePlan, secrets: Secrets, fetched: Mapping[Artifact, Fetched]) -> dict[str, Any]:
     """What manifest.json says before its list of files."""
     artifacts = {file.artifact.component: file.artifact for file in plan.payload}
     return {

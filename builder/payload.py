@@ -50,7 +50,7 @@ def _of_binary(artifact: Artifact, fetched: Fetched, kept: SegmentCache, pool: E
         return kept.make(source, pool)
 
 
-def _of_archive(  # noqa: PLR0913 - one call site; each argument is another room's
+def _of_archive(
     artifact: Artifact,
     fetched: Fetched,
     members: list[str],

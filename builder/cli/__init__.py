@@ -22,7 +22,7 @@ class _Failure(click.ClickException):
 
     def __init__(self, error: BundlerError) -> None:
         super().__init__(str(error))
-        self.exit_code = error.exit_code
+        self.exit_code: int = error.exit_code  # type: ignore[misc] # click made it a class variable
         self._error = error
 
     def show(self, file: Any = None) -> None:

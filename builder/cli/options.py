@@ -33,7 +33,7 @@ _PROJECT_OPTIONS = (
         "lock_file",
         type=click.Path(dir_okay=False, path_type=Path),
         help="Lock file  [default: bundler.lock beside the file]",
-    ),  # noqa: E501
+    ),
     click.option("--cache", type=_FOLDER, help="Artifact store  [default: $XDG_CACHE_HOME/bundler]"),
     click.option("--recipes", multiple=True, type=_FOLDER, help="More recipes; they extend or override. Repeatable."),
     click.option("--overlays", multiple=True, type=_FOLDER, help="More overlays; they extend or override. Repeatable."),

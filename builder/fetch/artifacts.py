@@ -15,7 +15,7 @@ from builder.errors import FetchError, MissingError
 from builder.events import Progress, Sink, Step, Warned
 from builder.fetch.checksums import parse_checksum
 from builder.fetch.http import Http, Received
-from builder.fetch.lock import Lock
+from builder.fetch.lock import Lock, Origin
 from builder.fetch.mirrors import place_of, without_credentials
 from builder.fetch.store import Store
 from builder.model.recipe import Artifact, Digest
@@ -117,7 +117,7 @@ def _raise_together(errors: Sequence[BaseException]) -> None:
 class _Fetcher:
     """What all downloads of one run share."""
 
-    def __init__(  # noqa: PLR0913 - one call site
+    def __init__(
         self, store: Store, lock: Lock, mirrors: Mapping[str, str], http: Http, now: datetime, sink: Sink
     ) -> None:
         self._store = store
@@ -182,7 +182,7 @@ class _Fetcher:
 
     def _record(self, artifact: Artifact, digest: Digest, received: Received, *, from_upstream: bool) -> None:
         """Into the lock, and said: aloud where nobody but the server vouches for it."""
-        origin = "upstream-checksum" if from_upstream else "first-download"
+        origin: Origin = "upstream-checksum" if from_upstream else "first-download"
         self._lock.add(artifact.url, digest, received.size, self._now, origin)
         if from_upstream:
             self._sink(Step(f"{artifact.title}: digest {digest} by upstream's checksum file, now in bundler.lock"))

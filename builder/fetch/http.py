@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -77,8 +77,7 @@ class Http:
             for scheme in ("http://", "https://"):
                 session.mount(scheme, HTTPAdapter(max_retries=retry))
             self._local.session = session
-        session: requests.Session = self._local.session
-        return session
+        return cast("requests.Session", self._local.session)
 
     def text(self, place: str) -> str:
         """A small text file, such as a checksum file. Raises FetchError."""
@@ -207,6 +206,7 @@ class _Part:
     """A file that grows, and the digests of what is in it so far."""
 
     def __init__(self, path: Path, algorithms: set[str], *, keep: bool) -> None:
+        self._path = path
         self._algorithms = algorithms
         self._file = path.open("r+b" if keep and path.exists() else "w+b")
         self.validator: str | None = None
@@ -219,6 +219,8 @@ class _Part:
 
     def __exit__(self, *_: object) -> None:
         self._file.close()
+        if self.size == 0:
+            self._path.unlink()
 
     def _begin(self) -> None:
         self.size = 0

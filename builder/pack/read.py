@@ -23,7 +23,9 @@ class Limits:
 
 
 DEFAULT_LIMITS = Limits()
+_PIECE = 1024 * 1024
 _REMEDY = "do not use this archive"
+_DAMAGE = (tarfile.TarError, EOFError, zlib.error, UnicodeError, gzip.BadGzipFile, ValueError)
 
 
 class _Counted:
@@ -42,6 +44,25 @@ class _Counted:
         if self._count > self._most:
             raise ArchiveError(f"{self._path}: unpacks to more than {self._most} bytes, like a bomb", _REMEDY)
         return piece
+
+
+class _Content:
+    """A member's content; what is wrong with the archive shows up while it is read, too."""
+
+    def __init__(self, source: IO[bytes], path: Path) -> None:
+        self._source = source
+        self._path = path
+
+    def read(self, size: int = -1) -> bytes:
+        """Bytes of the member; all that are left without a size."""
+        try:
+            return self._source.read() if size < 0 else self._source.read(size)
+        except _DAMAGE as error:
+            raise _damaged(self._path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> ArchiveError:
+    return ArchiveError(f"{path}: not a whole tar archive ({error})", "fetch it again")
 
 
 def read_members(
@@ -63,8 +84,10 @@ def read_members(
                     name = sought.get(_normal(info.name))
                     if name is not None:
                         yield name, info.size, _content(archive, info, path, found)
-    except (tarfile.TarError, EOFError, zlib.error, UnicodeError, gzip.BadGzipFile, ValueError) as error:
-        raise ArchiveError(f"{path}: not a whole tar archive ({error})", "fetch it again") from error
+                while counted.read(_PIECE):
+                    pass  # to its end, where gzip's own checksum stands
+    except _DAMAGE as error:
+        raise _damaged(path, error) from error
     missing = sorted(set(wanted) - {sought[name] for name in found})
     if missing:
         raise ArchiveError(f"{path}: holds no {', '.join(missing)}", "mend [[file]] member in the recipe")
@@ -101,7 +124,7 @@ def _content(archive: tarfile.TarFile, info: tarfile.TarInfo, path: Path, found:
     content = archive.extractfile(info)
     if content is None:
         raise ArchiveError(f"{path}: {info.name!r} has no content", _REMEDY)
-    return cast("BinaryIO", content)
+    return cast("BinaryIO", _Content(content, path))
 
 
 def _normal(name: str) -> str:

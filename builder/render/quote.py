@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+
 from builder.errors import RenderError
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
