@@ -52,7 +52,9 @@ def _measure(nodes: int, files: list[Path], payload: Path, folder: Path) -> None
     cold, segments = _timed(lambda: _compress(files, cache))
     warm, sizes = _timed(lambda: _pack(nodes, files, payload, segments, folder))
     print(f"| {nodes} | tar czf, once per node | {peer:.1f} s | 1.00 |")
-    print(f"| {nodes} | first build: compress once, append per node | {cold + warm:.1f} s | {(cold + warm) / peer:.3f} |")
+    print(
+        f"| {nodes} | first build: compress once, append per node | {cold + warm:.1f} s | {(cold + warm) / peer:.3f} |"
+    )
     print(f"| {nodes} | later builds: append per node | {warm:.1f} s | {warm / peer:.3f} |")
     print(f"| {nodes} | size of one bundle | {sizes / 1e6:.1f} MB | {sizes / peer_size:.3f} (size) |")
 
@@ -88,7 +90,7 @@ def _pack(nodes: int, files: list[Path], payload: Path, segments: dict[Path, Seg
         with out.open("wb", buffering=0) as stream:
             write_bundle(stream, f"node-{number}", own, shared)
         size = tarball_digest(out)[1]
-        if nodes > 3:  # noqa: PLR2004 - forty bundles would fill a small disk
+        if nodes > 3:  # forty bundles would fill a small disk
             out.unlink()
     return size
 

@@ -48,8 +48,7 @@ def _artifact(artifact: Mapping[str, Any], parts: Parts) -> tuple[bytes, list[st
         part = parts.program(component, component, version)
         return part.content, [part.origin]
     found = {
-        member: parts.program(component, _program(member, artifact["arch"]), version)
-        for member in artifact["members"]
+        member: parts.program(component, _program(member, artifact["arch"]), version) for member in artifact["members"]
     }
     return _tgz(found), sorted({part.origin for part in found.values()})
 

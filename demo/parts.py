@@ -80,6 +80,7 @@ class Parts:
                 return False
             deb = next(Path(aside).glob("*.deb"))
             shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
             if not _succeeds(["dpkg-deb", "-x", str(deb), str(folder)]):
                 return False
         (folder / "done").touch()

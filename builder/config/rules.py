@@ -305,7 +305,7 @@ _BOUNDS: dict[str, tuple[_Version, _Version, str, str]] = {
     "cni-plugins": (
         (0, 9, 1),
         (2, 0, 0),
-        "the conflist needs CNI 0.3.1 to 1.0; from 1.0 on the archive carries no flannel, which has a recipe of its own",
+        "the conflist needs 0.9.1 to 1.x; from 1.0 on they carry no flannel, which has a recipe of its own",
         "give v1.1.1",
     ),
     "containerd": ((1, 6, 0), (1, 7, 0), "config.toml and Kubernetes 1.24 are for containerd 1.6", "give v1.6.24"),

@@ -103,7 +103,7 @@ class JoinSpec(_Model):
     )
     token: fields.Token | None = Field(
         None,
-        description="Token for bootstrap-token, best as ${BOOTSTRAP_TOKEN}: ID.SECRET, or one of the API server's token file.",
+        description="Token for bootstrap-token, best as ${BOOTSTRAP_TOKEN}: ID.SECRET or one of the token file.",
     )
 
 
@@ -144,7 +144,9 @@ class PkiSpec(_Model):
         None, alias="etcdCA", description="The CA that etcd trusts. Default: made on the first build."
     )
     allow_shared_ca: bool = Field(
-        False, alias="allowSharedCA", description="Accept one CA for both: any kubelet can then read all of etcd."
+        default=False,
+        alias="allowSharedCA",
+        description="Accept one CA for both: then any kubelet can read etcd.",
     )
 
 

@@ -174,7 +174,7 @@ class _Fetcher:
         if place != checksum.url:
             self._sink(
                 Warned(
-                    f"the checksum of {artifact.title} came from the mirror {without_credentials(place)}, as did the file",
+                    f"the checksum of {artifact.title} came from {without_credentials(place)}, a mirror like the file",
                     "compare it with upstream's before you trust bundler.lock",
                 )
             )

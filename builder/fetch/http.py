@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
 
@@ -170,7 +171,7 @@ class Http:
 def _refuse_downgrade(response: requests.Response, shown: str) -> None:
     """A redirect from https to http would show everybody on the way what is fetched, and let them change it."""
     hops = [*response.history, response]
-    for before, after in zip(hops, hops[1:], strict=False):
+    for before, after in pairwise(hops):
         if before.url.startswith("https://") and not after.url.startswith("https://"):
             response.close()
             raise FetchError(f"{shown}: redirects from https to http", "use another mirror")

@@ -43,9 +43,9 @@ def quote_environment(value: object) -> str:
 
 
 def quote_text(value: object) -> str:
-    """A double-quoted string that YAML and TOML read alike: whatever is not plain ASCII is escaped.
+    r"""A double-quoted string that YAML and TOML read alike: whatever is not plain ASCII is escaped.
 
-    Source: YAML 1.2.2, 5.7 "Escaped Characters"; TOML 1.0.0, "String" (both know \\uXXXX and \\UXXXXXXXX).
+    Source: YAML 1.2.2, 5.7 "Escaped Characters"; TOML 1.0.0, "String" (both know \uXXXX and \UXXXXXXXX).
     """
     return '"' + "".join(map(_escaped, str(value))) + '"'
 

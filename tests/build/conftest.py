@@ -59,7 +59,10 @@ def mirror(tmp_path_factory):
     folder = tmp_path_factory.mktemp("mirror")
     planned = subprocess.run(
         [sys.executable, "-m", "builder", "plan", str(EXAMPLE), "-o", "json", "--state", str(folder / "none")],
-        cwd=ROOT, check=True, capture_output=True, text=True,
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
     ).stdout
     fill(folder / "files", folder / "recipes", json.loads(planned), Standins())
     return folder

@@ -203,7 +203,11 @@ def test_a_host_that_does_not_answer_is_one_error(run, server):
 
 def test_all_failures_are_listed_and_the_others_are_kept(server, run):
     server.pages["/dl/tool"] = Page(BODY)
-    good, gone, wrong = artifact(server), artifact(server, "/gone"), artifact(server, "/wrong", Digest("sha256", "1" * 64))
+    good, gone, wrong = (
+        artifact(server),
+        artifact(server, "/gone"),
+        artifact(server, "/wrong", Digest("sha256", "1" * 64)),
+    )
     server.pages["/wrong"] = Page(b"x")
     with pytest.raises(FetchError) as failed:
         run(good, gone, wrong)
@@ -230,7 +234,12 @@ def test_a_first_download_is_recorded_with_a_warning_and_held_to(server, run):
     run(wanted)
     assert any("NOBODY PUBLISHES A DIGEST OF tool v1 amd64" in text for text in run.warnings())
     entry = Lock.load(run.lock_path).get(wanted.url)
-    assert (entry.digest.hex, entry.size, entry.date, entry.origin) == (SHA256, len(BODY), "2026-11-23T12:00:00Z", "first-download")
+    assert (entry.digest.hex, entry.size, entry.date, entry.origin) == (
+        SHA256,
+        len(BODY),
+        "2026-11-23T12:00:00Z",
+        "first-download",
+    )
     server.pages["/dl/tool"] = Page(b"changed upstream")
     fresh = Run(run.lock_path.parent / "other")
     fresh.lock_path = run.lock_path
@@ -270,7 +279,9 @@ def test_a_checksum_that_came_through_a_mirror_is_warned_of(server, run):
     server.pages["/up.example/tool"] = Page(BODY)
     server.pages["/up.example/tool.sha256"] = Page(SHA256.encode())
     wanted = replace(
-        artifact(server, digest=None), url="https://up.example/tool", checksum=Checksum("https://up.example/tool.sha256", "bare")
+        artifact(server, digest=None),
+        url="https://up.example/tool",
+        checksum=Checksum("https://up.example/tool.sha256", "bare"),
     )
     run(wanted, mirrors=parse_mirror(f"http://user:hunter2@{host}"))
     assert any("came from the mirror" in text for text in run.warnings())
@@ -291,7 +302,12 @@ def test_offline_lists_everything_missing_in_one_go_and_asks_nobody(server, run)
     run(artifact(server))
     server.requests.clear()
     with pytest.raises(MissingError) as failed:
-        run(artifact(server), artifact(server, "/a", Digest("sha256", "1" * 64)), artifact(server, "/b", None), offline=True)
+        run(
+            artifact(server),
+            artifact(server, "/a", Digest("sha256", "1" * 64)),
+            artifact(server, "/b", None),
+            offline=True,
+        )
     assert "/a (sha256:1111" in str(failed.value)
     assert "/b (no digest is known)" in str(failed.value)
     assert "/dl/tool" not in str(failed.value)
@@ -322,7 +338,10 @@ def test_a_folder_serves_as_a_mirror(server, run, tmp_path):
     for text in (str(tmp_path / "mirror"), f"file://{tmp_path}/mirror"):
         assert run(wanted, mirrors=parse_mirror(text))[wanted].path.read_bytes() == BODY
     with pytest.raises(FetchError, match="No such file"):
-        run(replace(wanted, url="https://up.example/none", digest=Digest("sha256", "0" * 64)), mirrors=parse_mirror(str(tmp_path / "mirror")))
+        run(
+            replace(wanted, url="https://up.example/none", digest=Digest("sha256", "0" * 64)),
+            mirrors=parse_mirror(str(tmp_path / "mirror")),
+        )
 
 
 @pytest.mark.parametrize("text", ["ftp://x/y", "/nonexistent/folder", "http://", "nonsense"])
@@ -350,7 +369,12 @@ assert run(wanted)[wanted].size == {len(BODY)}
 
 
 def test_a_damaged_lock_is_one_clear_error(run, server):
-    for text in ("[[artifact]]\nurl = 1\n", "nonsense", "artifact = 7\n", '[[artifact]]\nurl = "x"\ndigest = "md5:0"\n'):
+    for text in (
+        "[[artifact]]\nurl = 1\n",
+        "nonsense",
+        "artifact = 7\n",
+        '[[artifact]]\nurl = "x"\ndigest = "md5:0"\n',
+    ):
         run.lock_path.write_text(text)
         with pytest.raises(LockError, match="damaged"):
             run(artifact(server))

@@ -27,7 +27,13 @@ def snapshot(folder):
     for path in sorted(folder.rglob("*")):
         status = path.lstat()
         content = os.readlink(path) if path.is_symlink() else path.read_bytes() if path.is_file() else None
-        found[str(path.relative_to(folder))] = (status.st_mode, status.st_uid, status.st_gid, content, status.st_mtime_ns)
+        found[str(path.relative_to(folder))] = (
+            status.st_mode,
+            status.st_uid,
+            status.st_gid,
+            content,
+            status.st_mtime_ns,
+        )
     return found
 
 
@@ -55,7 +61,15 @@ def test_root_gives_the_tree_of_the_manifest_and_a_second_run_changes_nothing(bu
 def test_on_a_host_with_another_name_nothing_is_written_and_why_is_said(built, shell):
     """In a mount namespace whose whole tree is read-only: an attempt to write would fail, and be seen."""
     script = built.folder / "k8s-node1" / "install.sh"
-    guarded = ["unshare", "--mount", "--uts", "sh", "-c", 'mount -o remount,bind,ro / && hostname other && exec "$@"', "sh"]
+    guarded = [
+        "unshare",
+        "--mount",
+        "--uts",
+        "sh",
+        "-c",
+        'mount -o remount,bind,ro / && hostname other && exec "$@"',
+        "sh",
+    ]
     done = subprocess.run([*guarded, *shell, script], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "[Hostname] this host is called other" in done.stderr
@@ -85,7 +99,12 @@ def test_uninstall_gives_back_the_tree_as_it_was(built, shell, tmp_path):
 
 
 def test_the_generated_script_is_clean_for_shellcheck(built):
-    done = subprocess.run(["shellcheck", "-s", "sh", built.folder / "k8s-node1" / "install.sh"], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["shellcheck", "-s", "sh", built.folder / "k8s-node1" / "install.sh"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert (done.returncode, done.stdout) == (0, "")
 
 
@@ -96,7 +115,9 @@ def test_a_flipped_bit_in_a_real_bundle_is_refused(built, shell, tmp_path):
     content[len(content) // 2] ^= 4
     victim.write_bytes(content)
     (tmp_path / "host").mkdir()
-    done = subprocess.run([*shell, bundle / "install.sh", "--root", tmp_path / "host"], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [*shell, bundle / "install.sh", "--root", tmp_path / "host"], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 1
     assert "opt/kubernetes/bin/kubelet" in done.stderr
     assert list((tmp_path / "host").iterdir()) == []
@@ -115,7 +136,12 @@ def test_the_command_lines_satisfy_stand_ins_that_hold_the_real_contract(built, 
     mounts += f"mount --bind {host}/opt/kubernetes /opt/kubernetes && mount --bind {host}/opt/flannel /opt/flannel"
     guarded = ["unshare", "--mount", "sh", "-c", f'{mounts} && exec "$@"', "sh"]
     done = subprocess.run(
-        [*guarded, sys.executable, *command], capture_output=True, text=True, check=False, env=os.environ | {"STANDIN_ONCE": "1"}, timeout=60
+        [*guarded, sys.executable, *command],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"STANDIN_ONCE": "1"},
+        timeout=60,
     )
     assert done.returncode == 0, done.stderr
     assert "as the real program wants them" in done.stderr

@@ -56,7 +56,9 @@ EVIL = [
     "0",
     "null",
 ]
-words = st.one_of(st.sampled_from(EVIL), st.text(max_size=20), st.from_regex(r"[a-z0-9]([a-z0-9-]{0,12}[a-z0-9])?", fullmatch=True))
+words = st.one_of(
+    st.sampled_from(EVIL), st.text(max_size=20), st.from_regex(r"[a-z0-9]([a-z0-9-]{0,12}[a-z0-9])?", fullmatch=True)
+)
 values = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), words),
     lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(words, inner, max_size=3)),
@@ -67,14 +69,26 @@ values = st.recursive(
 @st.composite
 def clusters(draw):
     """A good cluster with some of its fields replaced by anything at all, and some odd but good ones."""
-    names = draw(st.lists(st.from_regex(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?", fullmatch=True), min_size=1, max_size=3, unique=True))
+    names = draw(
+        st.lists(
+            st.from_regex(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?", fullmatch=True), min_size=1, max_size=3, unique=True
+        )
+    )
     nodes = [
         {
             "name": name,
             "address": f"10.1.1.{10 + number}",
             "arch": draw(st.sampled_from(["amd64", "arm64"])),
-            "labels": draw(st.dictionaries(st.from_regex(r"[a-z]([a-z0-9._-]{0,20}[a-z0-9])?", fullmatch=True), st.from_regex(r"([A-Za-z0-9]([A-Za-z0-9._-]{0,20}[A-Za-z0-9])?)?", fullmatch=True), max_size=2)),
-            "kubelet": draw(st.sampled_from([{}, {"maxPods": 50}, {"systemReserved": {"cpu": "'"}}, {"providerID": "é'\"\\\n%$"}])),
+            "labels": draw(
+                st.dictionaries(
+                    st.from_regex(r"[a-z]([a-z0-9._-]{0,20}[a-z0-9])?", fullmatch=True),
+                    st.from_regex(r"([A-Za-z0-9]([A-Za-z0-9._-]{0,20}[A-Za-z0-9])?)?", fullmatch=True),
+                    max_size=2,
+                )
+            ),
+            "kubelet": draw(
+                st.sampled_from([{}, {"maxPods": 50}, {"systemReserved": {"cpu": "'"}}, {"providerID": "é'\"\\\n%$"}])
+            ),
         }
         for number, name in enumerate(names)
     ]
@@ -90,7 +104,11 @@ def clusters(draw):
                 "podSubnets": draw(st.sampled_from(["lastOctet", "sequence"])),
                 "flannel": {"etcd": {"endpoints": ["https://10.1.1.100:2379"]}},
             },
-            "join": draw(st.sampled_from([{"method": "certificate"}, {"method": "bootstrap-token", "token": "abcdef.0123456789abcdef"}])),
+            "join": draw(
+                st.sampled_from(
+                    [{"method": "certificate"}, {"method": "bootstrap-token", "token": "abcdef.0123456789abcdef"}]
+                )
+            ),
             "nodes": nodes,
         },
     }
@@ -169,5 +187,3 @@ def check(path, content, cluster):
 def test_no_bytes_whatever_give_anything_but_a_list_of_problems(text):
     with pytest.raises(InputError):
         load_cluster(text, "cluster.yaml", environ={}, base=ROOT, components=RECIPES.keys())
-
-

@@ -25,7 +25,14 @@ class Etcd:
     ssl: Path
 
     def v2(self, *arguments, check=True):
-        files = ["--ca-file", self.ssl / "ca.pem", "--cert-file", self.ssl / "etcd.pem", "--key-file", self.ssl / "etcd-key.pem"]
+        files = [
+            "--ca-file",
+            self.ssl / "ca.pem",
+            "--cert-file",
+            self.ssl / "etcd.pem",
+            "--key-file",
+            self.ssl / "etcd-key.pem",
+        ]
         command = [self.etcdctl, "--endpoints", self.endpoint, *files, *arguments]
         environ = os.environ | {"ETCDCTL_API": "2"}
         return subprocess.run(command, capture_output=True, text=True, check=check, env=environ).stdout
@@ -72,10 +79,32 @@ def running_etcd(node, folder):
     etcd, etcdctl = programs()
     endpoint = f"https://127.0.0.1:{free_port()}"
     peer = f"http://127.0.0.1:{free_port()}"
-    command = [etcd, "--data-dir", folder / "data", "--enable-v2=true", "--client-cert-auth", "--logger=zap", "--log-level=error"]
+    command = [
+        etcd,
+        "--data-dir",
+        folder / "data",
+        "--enable-v2=true",
+        "--client-cert-auth",
+        "--logger=zap",
+        "--log-level=error",
+    ]
     command += ["--listen-client-urls", endpoint, "--advertise-client-urls", endpoint]
-    command += ["--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", f"default={peer}"]
-    command += ["--trusted-ca-file", ssl / "ca.pem", "--cert-file", ssl / "server.pem", "--key-file", ssl / "server-key.pem"]
+    command += [
+        "--listen-peer-urls",
+        peer,
+        "--initial-advertise-peer-urls",
+        peer,
+        "--initial-cluster",
+        f"default={peer}",
+    ]
+    command += [
+        "--trusted-ca-file",
+        ssl / "ca.pem",
+        "--cert-file",
+        ssl / "server.pem",
+        "--key-file",
+        ssl / "server-key.pem",
+    ]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     made = Etcd(endpoint, etcdctl, ssl)
     try:

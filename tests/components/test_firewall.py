@@ -57,7 +57,10 @@ def test_iptables_restore_accepts_the_rule_set(host):
     with (host.folder / "iptables.rules").open() as rules:
         done = subprocess.run(
             ["ip", "netns", "exec", host.name, "iptables-restore", "--test", "--noflush"],
-            stdin=rules, capture_output=True, text=True, check=False,
+            stdin=rules,
+            capture_output=True,
+            text=True,
+            check=False,
         )
     assert (done.returncode, done.stderr) == (0, "")
 
@@ -76,7 +79,19 @@ def test_at_boot_the_rule_ends_up_between_kube_proxys_and_the_cnis(host, shell):
 def test_on_a_live_host_the_rule_is_put_between_kube_proxys_and_the_cnis(host, shell):
     host.run("iptables", "-t", "nat", "-N", "KUBE-POSTROUTING")
     host.run("iptables", "-t", "nat", "-N", "CNI-abc")
-    host.run("iptables", "-t", "nat", "-A", "POSTROUTING", "-m", "comment", "--comment", "kubernetes postrouting rules", "-j", "KUBE-POSTROUTING")
+    host.run(
+        "iptables",
+        "-t",
+        "nat",
+        "-A",
+        "POSTROUTING",
+        "-m",
+        "comment",
+        "--comment",
+        "kubernetes postrouting rules",
+        "-j",
+        "KUBE-POSTROUTING",
+    )
     host.run("iptables", "-t", "nat", "-A", "POSTROUTING", "-s", "172.7.120.5/32", "-j", "CNI-abc")
     for _ in range(2):
         host.script(shell, "bundler-firewall", "start")
@@ -95,9 +110,7 @@ def test_a_rule_in_the_wrong_place_is_moved(host, shell):
 
 def test_pod_to_pod_is_accepted_before_any_masquerade_and_only_from_this_node(host, shell):
     host.script(shell, "bundler-firewall", "start")
-    assert host.rules("nat", "BUNDLER-POSTROUTING") == [
-        f"-A BUNDLER-POSTROUTING -s {POD} -d 172.7.0.0/16 -j ACCEPT"
-    ]
+    assert host.rules("nat", "BUNDLER-POSTROUTING") == [f"-A BUNDLER-POSTROUTING -s {POD} -d 172.7.0.0/16 -j ACCEPT"]
 
 
 def test_stock_reject_rules_stay_and_are_passed(host, shell):
@@ -130,9 +143,7 @@ def test_a_second_start_changes_nothing_and_stop_gives_back_what_was(host, shell
     host.script(shell, "bundler-firewall", "start")
     assert host.saved() == first != before
     host.script(shell, "bundler-firewall", "stop")
-    assert [line for line in host.saved() if "filter" not in line] == [
-        line for line in before if "filter" not in line
-    ]
+    assert [line for line in host.saved() if "filter" not in line] == [line for line in before if "filter" not in line]
     host.script(shell, "bundler-firewall", "stop")
 
 

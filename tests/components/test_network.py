@@ -30,7 +30,10 @@ def test_subnet_env_is_back_after_a_boot(seed, tmp_path):
     """pitfall 11: /run is empty then; systemd-tmpfiles itself is run on the generated file."""
     node = seed["k8s-node1"]
     conf = tmp_path / "etc/tmpfiles.d/bundler-flannel.conf"
-    for path, place in (("/etc/tmpfiles.d/bundler-flannel.conf", conf), ("/opt/flannel/subnet.env", tmp_path / "opt/flannel/subnet.env")):
+    for path, place in (
+        ("/etc/tmpfiles.d/bundler-flannel.conf", conf),
+        ("/opt/flannel/subnet.env", tmp_path / "opt/flannel/subnet.env"),
+    ):
         place.parent.mkdir(parents=True)
         place.write_bytes(node.files[path])
     create = ["systemd-tmpfiles", f"--root={tmp_path}", "--create", str(conf)]

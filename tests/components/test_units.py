@@ -44,7 +44,16 @@ def test_systemd_accepts_every_unit(seed, tmp_path):
     modprobe.chmod(0o755)
     stock = root / "usr/lib/systemd/system"
     stock.mkdir(parents=True)
-    for name in ("multi-user", "network-online", "network", "local-fs", "sysinit", "basic", "shutdown", "initrd-switch-root"):
+    for name in (
+        "multi-user",
+        "network-online",
+        "network",
+        "local-fs",
+        "sysinit",
+        "basic",
+        "shutdown",
+        "initrd-switch-root",
+    ):
         (stock / f"{name}.target").write_text(f"[Unit]\nDescription={name}\n")
     verify = ["systemd-analyze", "verify", f"--root={root}", "--man=no", "--recursive-errors=no"]
     done = subprocess.run([*verify, *node.plan.units], capture_output=True, text=True, check=False)

@@ -43,9 +43,7 @@ class Bundle:
             path: f"file {digest(content)} {mode:04o} 0:0 {units} {path}"
             for path, (content, mode, units) in self.files.items()
         }
-        lines |= {
-            p: f"block {digest(content)} - - {units} {p}" for p, (content, units) in self.blocks.items()
-        }
+        lines |= {p: f"block {digest(content)} - - {units} {p}" for p, (content, units) in self.blocks.items()}
         lines |= {path: f"dir - {mode:04o} 0:0 - {path}" for path, mode in self.dirs.items()}
         lines |= {path: f"link - - 0:0 - {path} {target}" for path, target in self.links.items()}
         return "\n".join(["# bundler manifest 1", *(lines[path] for path in sorted(lines))]) + "\n"
@@ -156,9 +154,7 @@ class Host:
         (root / "etc/alternatives/awk").symlink_to("/usr/bin/mawk")
         (root / "etc/hosts").write_text("127.0.0.1 localhost\n")
         shutil.copytree(FAKES, root / "fake", dirs_exist_ok=True)
-        applets = subprocess.run(
-            ["busybox", "--list"], check=True, capture_output=True, text=True
-        ).stdout.split()
+        applets = subprocess.run(["busybox", "--list"], check=True, capture_output=True, text=True).stdout.split()
         for applet in applets:
             (root / "busybox" / applet).symlink_to("/usr/bin/busybox")
         ready = root / "fake/ready"
@@ -167,9 +163,7 @@ class Host:
             "mount --bind /dev dev && hostname k8s-node1 && ip link set lo up && "
             "ip addr add 10.1.1.120/32 dev lo && : >fake/ready && exec sleep 1000"
         )
-        self.holder = subprocess.Popen(
-            ["unshare", "--mount", "--uts", "--net", "sh", "-c", script, "sh", str(root)]
-        )
+        self.holder = subprocess.Popen(["unshare", "--mount", "--uts", "--net", "sh", "-c", script, "sh", str(root)])
         while not ready.exists():
             assert self.holder.poll() is None, "the namespaces could not be made: these tests run as root"
             time.sleep(0.005)

@@ -43,9 +43,7 @@ def test_a_second_run_changes_nothing_and_says_so(host: Host, installed: Path, s
     assert host.calls() == []
 
 
-def test_only_units_whose_inputs_changed_are_restarted(
-    host: Host, bundle: Bundle, installed: Path, shell: str
-) -> None:
+def test_only_units_whose_inputs_changed_are_restarted(host: Host, bundle: Bundle, installed: Path, shell: str) -> None:
     bundle.files["/opt/kubernetes/cfg/kubelet-config.yml"] = (b"kind: Other\n", 0o644, "kubelet.service")
     bundle.write(installed)
     done = host.run(shell, "/root/bundle")
@@ -107,9 +105,7 @@ def test_what_was_changed_by_hand_is_put_right(host: Host, installed: Path, shel
     assert host.calls() == ["systemctl --no-block restart kubelet.service"]
 
 
-def test_files_that_a_newer_bundle_lacks_are_removed(
-    host: Host, bundle: Bundle, installed: Path, shell: str
-) -> None:
+def test_files_that_a_newer_bundle_lacks_are_removed(host: Host, bundle: Bundle, installed: Path, shell: str) -> None:
     del bundle.files["/etc/containerd/config.toml"]
     del bundle.files["/etc/systemd/system/containerd.service"]
     bundle.head["UNITS"] = "kubelet.service"
@@ -123,9 +119,7 @@ def test_files_that_a_newer_bundle_lacks_are_removed(
     assert host.run(shell, "/root/bundle").out.startswith("nothing to do")
 
 
-def test_a_stale_file_that_was_changed_by_hand_is_left(
-    host: Host, bundle: Bundle, installed: Path, shell: str
-) -> None:
+def test_a_stale_file_that_was_changed_by_hand_is_left(host: Host, bundle: Bundle, installed: Path, shell: str) -> None:
     (host.root / "etc/containerd/config.toml").write_text("mine\n")
     del bundle.files["/etc/containerd/config.toml"]
     bundle.write(installed)
@@ -201,9 +195,7 @@ def test_a_run_killed_at_any_write_is_finished_by_the_next(host: Host, bundle: B
         assert host.run("dash", "/root/bundle").out.startswith("nothing to do")
         assert host.run("dash", "/root/bundle", "--uninstall").code == 0
         after = {
-            path: about
-            for path, about in host.tree().items()
-            if not path.startswith(("/run/flannel", "/sys/module"))
+            path: about for path, about in host.tree().items() if not path.startswith(("/run/flannel", "/sys/module"))
         }
         assert after == before
 
@@ -216,9 +208,7 @@ def test_the_log_says_what_the_terminal_said_and_is_private(host: Host, installe
     assert log.stat().st_mode & 0o777 == 0o600
 
 
-def test_two_runs_at_once_are_refused_and_a_dead_one_is_taken_over(
-    host: Host, bundle: Bundle, shell: str
-) -> None:
+def test_two_runs_at_once_are_refused_and_a_dead_one_is_taken_over(host: Host, bundle: Bundle, shell: str) -> None:
     bundle.write(host.root / "root/bundle")
     lock = host.root / "run/bundler.lock"
     lock.symlink_to(str(host.holder.pid))

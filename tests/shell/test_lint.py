@@ -17,9 +17,7 @@ ELSEWHERE = "SC2034,SC2153,SC2154,SC2317"
 
 
 def shellcheck(script: bytes, *options: str) -> str:
-    done = subprocess.run(
-        ["shellcheck", "-s", "sh", *options, "-"], check=False, input=script, capture_output=True
-    )
+    done = subprocess.run(["shellcheck", "-s", "sh", *options, "-"], check=False, input=script, capture_output=True)
     return done.stdout.decode()
 
 

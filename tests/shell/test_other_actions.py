@@ -100,17 +100,11 @@ def foreign_files(root: Path) -> None:
 
 
 def only_files(host: Host) -> dict[str, tuple[object, ...]]:
-    return {
-        path: about
-        for path, about in host.tree().items()
-        if not path.startswith(("/run/flannel", "/sys/module"))
-    }
+    return {path: about for path, about in host.tree().items() if not path.startswith(("/run/flannel", "/sys/module"))}
 
 
 @pytest.mark.parametrize("upgrade", [False, True])
-def test_uninstall_gives_back_the_host_as_it_was(
-    host: Host, bundle: Bundle, shell: str, upgrade: bool
-) -> None:
+def test_uninstall_gives_back_the_host_as_it_was(host: Host, bundle: Bundle, shell: str, upgrade: bool) -> None:
     foreign_files(host.root)
     folder = bundle.write(host.root / "root/bundle")
     before = only_files(host)
@@ -217,12 +211,8 @@ def test_an_image_gets_the_tree_and_nothing_is_started(host: Host, bundle: Bundl
     assert (done.code, done.err) == (0, "")
     assert host.calls() == []
     assert {p: a for p, a in host.tree().items() if not p.startswith("/root")} == outside
-    found = {
-        str(path.relative_to(root)) for path in root.rglob("*") if not path.is_dir() or path.is_symlink()
-    }
-    wants = {
-        f"etc/systemd/system/multi-user.target.wants/{name}.service" for name in ("kubelet", "containerd")
-    }
+    found = {str(path.relative_to(root)) for path in root.rglob("*") if not path.is_dir() or path.is_symlink()}
+    wants = {f"etc/systemd/system/multi-user.target.wants/{name}.service" for name in ("kubelet", "containerd")}
     expected = (
         {path[1:] for path in {*bundle.files, *bundle.links, *bundle.blocks}}
         | wants
@@ -271,9 +261,7 @@ def test_a_link_in_an_image_does_not_lead_to_this_host(host: Host, bundle: Bundl
     assert (root / "data/kubernetes/bin/kubelet").exists()
 
 
-def test_an_image_that_was_booted_has_only_what_runs_left_to_do(
-    host: Host, bundle: Bundle, shell: str
-) -> None:
+def test_an_image_that_was_booted_has_only_what_runs_left_to_do(host: Host, bundle: Bundle, shell: str) -> None:
     bundle.write(host.root / "root/bundle")
     assert host.run(shell, "/root/bundle", "--root", "/").code == 0
     assert host.calls() == []

@@ -145,9 +145,7 @@ def test_a_host_with_another_name_is_refused(host: Host, bundle: Bundle, shell: 
 
 
 @pytest.mark.parametrize("name", ["k8s-node1.example.com", "K8S-NODE1"])
-def test_a_longer_name_of_the_same_host_is_accepted(
-    host: Host, bundle: Bundle, toolset: str, name: str
-) -> None:
+def test_a_longer_name_of_the_same_host_is_accepted(host: Host, bundle: Bundle, toolset: str, name: str) -> None:
     bundle.write(host.root / "root/bundle")
     host.outside("hostname", name)
     assert host.run(toolset, "/root/bundle", "--dry-run").code == 2
@@ -364,9 +362,7 @@ def test_what_stands_in_the_way_is_refused(
     assert said in refused(host, toolset, "--ignore-preflight-errors=all").err
 
 
-def test_a_node_of_another_cluster_is_refused(
-    host: Host, bundle: Bundle, installed: Path, shell: str
-) -> None:
+def test_a_node_of_another_cluster_is_refused(host: Host, bundle: Bundle, installed: Path, shell: str) -> None:
     bundle.head["CLUSTER"] = "other"
     bundle.write(installed)
     assert "node of the cluster three-node" in refused(host, shell).err
@@ -414,7 +410,4 @@ def test_help_and_version_need_nothing(host: Host, bundle: Bundle, shell: str) -
         "Address",
     ):
         assert word in done.out
-    assert (
-        host.run(shell, "/root/bundle", "--version").out
-        == "bundler 0.1.0, Kubernetes v1.24.0, bundle format 1\n"
-    )
+    assert host.run(shell, "/root/bundle", "--version").out == "bundler 0.1.0, Kubernetes v1.24.0, bundle format 1\n"

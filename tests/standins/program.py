@@ -118,7 +118,7 @@ def check_pair(path, certificate, key):
 
 def kubelet(flags):
     if flags.get("container-runtime", "remote") != "remote":
-        die(f"unsupported CRI runtime: {flags['container-runtime']!r}, only \"remote\" is currently supported")
+        die(f'unsupported CRI runtime: {flags["container-runtime"]!r}, only "remote" is currently supported')
     if "config" in flags:
         check_config(flags["config"], "KubeletConfiguration")
     if "bootstrap-kubeconfig" in flags:

@@ -82,7 +82,10 @@ def test_a_unit_file_restarts_its_unit_and_other_files_what_the_recipe_says():
 
 
 def test_conditions_choose_files_and_an_unknown_one_is_refused():
-    settings = {"/etc/a": OverlaySetting(when="join=certificate"), "/etc/b": OverlaySetting(when="join=bootstrap-token")}
+    settings = {
+        "/etc/a": OverlaySetting(when="join=certificate"),
+        "/etc/b": OverlaySetting(when="join=bootstrap-token"),
+    }
     files = {"mine": overlay("/etc/a") | overlay("/etc/b")}
     found = plan(cluster(), [recipe("mine", overlay=settings)], files)
     assert [file.path for file in found[0].overlays] == ["/etc/a"]
