@@ -59,12 +59,14 @@ def _program(member: str, arch: str) -> str:
 
 def _tgz(members: Mapping[str, Part]) -> bytes:
     out = io.BytesIO()
-    with gzip.GzipFile(fileobj=out, mode="wb", mtime=0, compresslevel=1) as packed:
-        with tarfile.open(fileobj=packed, mode="w") as archive:
-            for name, part in members.items():
-                info = tarfile.TarInfo(name)
-                info.size, info.mode = len(part.content), 0o755
-                archive.addfile(info, io.BytesIO(part.content))
+    with (
+        gzip.GzipFile(fileobj=out, mode="wb", mtime=0, compresslevel=1) as packed,
+        tarfile.open(fileobj=packed, mode="w") as archive,
+    ):
+        for name, part in members.items():
+            info = tarfile.TarInfo(name)
+            info.size, info.mode = len(part.content), 0o755
+            archive.addfile(info, io.BytesIO(part.content))
     return out.getvalue()
 
 

@@ -58,12 +58,12 @@ def load_cluster(
         problems += [_explained(source, item) for item in error.errors(include_url=False)]
         raise InputError(_one_a_place(problems)) from error
     if problems:
-        raise InputError(problems)
+        raise InputError(_one_a_place(problems))
     return Loaded(_cluster(described, base), _locator(source))
 
 
 def _one_a_place(problems: list[Problem]) -> list[Problem]:
-    """Of what the shape and a rule both say of one place, the first said is enough."""
+    """Of what two checks say of one field, the first is enough: it is the reason for the other."""
     kept: dict[tuple[int, int, str], Problem] = {}
     for problem in problems:
         kept.setdefault((problem.line, problem.column, problem.field), problem)

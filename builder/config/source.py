@@ -14,17 +14,10 @@ from builder.errors import InputError, Problem
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _DEPTH = 40
 _NODES = 100_000
-_SCALARS = {"int": "tag:yaml.org,2002:int", "float": "tag:yaml.org,2002:float"}
+_TAGS = {f"tag:yaml.org,2002:{kind}" for kind in ("str", "int", "float", "bool", "null", "timestamp", "value", "merge")}
 _DECIMAL = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 
 Path = tuple[str | int, ...]
-
-
-@dataclass(frozen=True)
-class Unquoted:
-    """A plain scalar that YAML reads as something else than the text it looks like (1.24, on, 1:30)."""
-
-    text: str
 
 
 @dataclass
@@ -34,7 +27,6 @@ class Source:
     file: str
     data: Any
     places: dict[Path, tuple[int, int]]
-    plain: dict[Path, Unquoted] = field(default_factory=dict)
     variable: set[Path] = field(default_factory=set)
 
     def shown(self, path: Path, value: object) -> str:
@@ -86,7 +78,7 @@ def read_source(text: bytes | str, file: str, variables: Variables) -> Source:
     data = walk.value(node, ())
     if walk.problems:
         raise InputError(walk.problems)
-    return Source(file, data, walk.places, walk.plain, walk.variable)
+    return Source(file, data, walk.places, walk.variable)
 
 
 def _decoded(text: bytes | str, file: str) -> str:
@@ -126,7 +118,6 @@ class _Walk:
         self._nodes = 0
         self._open: set[int] = set()
         self.places: dict[Path, tuple[int, int]] = {}
-        self.plain: dict[Path, Unquoted] = {}
         self.variable: set[Path] = set()
         self.problems: list[Problem] = []
 
@@ -170,9 +161,8 @@ class _Walk:
         return found
 
     def _scalar(self, node: yaml.ScalarNode, path: Path) -> Any:
-        text, tag, quoted = node.value, node.tag, node.style is not None
-        if not quoted and tag.startswith("tag:yaml.org,2002:"):
-            self.places[path] = (node.start_mark.line + 1, node.start_mark.column + 1)
+        text, tag = node.value, node.tag
+        self.places[path] = (node.start_mark.line + 1, node.start_mark.column + 1)
         try:
             text, changed = self._variables.put_in(text)
         except UnsetVariable as error:
@@ -185,21 +175,20 @@ class _Walk:
             return None
         if changed:
             self.variable.add(path)
-        if changed and not quoted:
+        if changed and not node.style:
             # a value may become a number or a truth, but never a list or a mapping
             resolver: Any = yaml.SafeLoader("")
             tag = resolver.resolve(yaml.ScalarNode, text, (True, False))
-        if not tag.startswith("tag:yaml.org,2002:"):
+        if tag not in _TAGS:
             self._problem(node, path, f"the tag {tag} is not supported", "leave it out")
             return None
         return self._typed(node, text, tag.removeprefix("tag:yaml.org,2002:"), path)
 
     def _typed(self, node: yaml.ScalarNode, text: str, kind: str, path: Path) -> Any:
-        if kind in {"str", "timestamp", "value", "binary", "merge"}:
+        if kind in {"str", "timestamp", "value", "merge"}:
             return text
         if kind == "null":
             return None
-        self.plain[path] = Unquoted(text)
         if kind == "bool":
             return text.lower() in {"yes", "true", "on"}
         if kind == "int" and _DECIMAL.fullmatch(text) and len(text) < 20:  # noqa: PLR2004 - fits 64 bits

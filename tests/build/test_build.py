@@ -74,7 +74,8 @@ class Later(real):
         return real.now(tz) + datetime.timedelta(days=3, hours=5)
 datetime.datetime = Later
 sys.path.insert(0, {str(ROOT)!r})
-import jsonschema
+import codecs, jsonschema
+codecs.lookup("unicode-escape")  # jinja2 asks for it late
 from builder.cli import main
 if {can_switch}:
     os.setgroups([]); os.setgid(65534); os.setuid(65534)

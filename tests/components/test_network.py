@@ -6,6 +6,7 @@ import json
 import os
 import re
 import subprocess
+from dataclasses import replace
 
 import pytest
 
@@ -201,8 +202,6 @@ def test_the_script_is_clean_for_shellcheck(seed, tmp_path):
 
 def test_hostile_values_stay_values_in_the_script(rendered, tmp_path):
     """The door refuses such a prefix; should it ever come through, the shell must not run it."""
-    from dataclasses import replace
-
     flannel = replace(network().flannel, etcd_prefix="/x'; touch pwned; '")
     node = rendered(cluster(network=network(flannel=flannel)))["k8s-node1"]
     script = tmp_path / "reserve-subnet"

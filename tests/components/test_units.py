@@ -87,7 +87,7 @@ def test_nothing_requires_flanneld(seed):
         if path.startswith(UNITS):
             for section in unit(content.decode()).values():
                 for key, value in section:
-                    assert not (key in {"Requires", "RequiredBy", "BindsTo", "PartOf", "Requisite"}), (path, value)
+                    assert key not in {"Requires", "RequiredBy", "BindsTo", "PartOf", "Requisite"}, (path, value)
     containerd = dict(unit(seed["k8s-node1"].text(UNITS + "containerd.service"))["Unit"])
     assert containerd["Wants"] == "flanneld.service"
     assert "flanneld.service" in containerd["After"]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import subprocess
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
@@ -115,9 +115,7 @@ def test_openssl_made_cas_are_taken_with_and_without_a_passphrase(tmp_path):
     files = ["-keyout", str(tmp_path / "key"), "-out", str(tmp_path / "crt")]
     assert openssl(*made, *extensions, *files, "-passout", "pass:s3cret").returncode == 0
     pair = KeyPair((tmp_path / "crt").read_text(), (tmp_path / "key").read_text())
-    import datetime
-
-    now = datetime.datetime.now(datetime.timezone.utc) + timedelta(minutes=1)
+    now = datetime.now(timezone.utc) + timedelta(minutes=1)
     given = load_ca(pair, "spec.pki.clusterCA", now, "s3cret")
     assert why_anew(SPEC, issue(SPEC, given, POLICY, now), given, POLICY, now) is None
     with pytest.raises(PkiError, match="encrypted; give passphraseEnv"):

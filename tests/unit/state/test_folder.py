@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import stat
 from ipaddress import IPv4Network
 
@@ -15,8 +16,6 @@ def mode(path):
 
 
 def test_folders_are_0700_and_files_0600_whatever_the_umask(tmp_path):
-    import os
-
     old = os.umask(0)
     try:
         state = StateFolder(tmp_path / "a" / "state")

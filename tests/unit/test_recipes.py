@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from builder.config.recipes import load_recipes
+from builder.errors import InputError
+from tests.kit import DATA, ROOT
+
+RECIPES = load_recipes(ROOT / "recipes")
+FACTS = [item for item in json.loads((DATA / "artifacts.json").read_text()) if item["arch"] in {"amd64", "arm64"}]
+OURS = {"kubelet", "kubectl", "containerd", "runc", "cni-plugins", "crictl"}
+
+
+def ours(item):
+    minor = item["component"] in {"kubelet", "kubectl", "crictl"}
+    return item["component"] in OURS and (not minor or item["version"].startswith("v1.24."))
+
+
+def url_of(recipe, version, arch):
+    return recipe.source.url.format(version=version, number=version.removeprefix("v"), arch=arch)
+
+
+@pytest.mark.parametrize(
+    "item",
+    [item for item in FACTS if ours(item)],
+    ids=lambda item: f"{item['component']}-{item['version']}-{item['arch']}",
+)
+def test_no_known_digest_is_forgotten_and_every_url_is_upstreams(item):
+    recipe = RECIPES[item["component"]]
+    assert str(recipe.digests[item["version"]][item["arch"]]) == f"sha256:{item['sha256']}"
+    assert url_of(recipe, item["version"], item["arch"]) == item["url"]
+
+
+def test_no_digest_is_there_that_the_facts_do_not_know():
+    known = {(item["component"], item["version"], item["arch"], item.get("sha256")) for item in FACTS}
+    for recipe in RECIPES.values():
+        for version, arches in recipe.digests.items():
+            for arch, digest in arches.items():
+                assert (recipe.name, version, arch, digest.hex) in known
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        item
+        for item in json.loads((DATA / "artifacts-missing.json").read_text())
+        if item["component"] in {"kube-proxy", "flannel", "flannel-cni-plugin"}
+    ],
+    ids=lambda item: f"{item['component']}-{item['version']}-{item['arch']}",
+)
+def test_what_nobody_pins_has_upstreams_url_and_checksum_file_and_no_digest(item):
+    recipe = RECIPES[item["component"]]
+    url = url_of(recipe, item["version"], item["arch"])
+    assert url == item["url"]
+    checksum = recipe.source.checksum_url.format(url=url) if recipe.source.checksum_url else None
+    assert checksum == item.get("checksum_url")
+    assert item["version"] not in recipe.digests
+
+
+@pytest.mark.parametrize("patch", range(18))
+@pytest.mark.parametrize("arch", ["amd64", "arm64"])
+@pytest.mark.parametrize("name", ["kubelet", "kubectl"])
+def test_every_release_is_pinned_for_both_arches(patch, arch, name):
+    assert RECIPES[name].digests[f"v1.24.{patch}"][arch]
+
+
+def test_defaults_are_pinned_and_come_from_two_sources():
+    sources = {(item["component"], item["version"], item["arch"]): item.get("independent_sources", 0) for item in FACTS}
+    for name in OURS - {"kubelet", "kubectl"}:
+        for arch in ("amd64", "arm64"):
+            assert sources[name, RECIPES[name].default_version, arch] >= 2, name
+
+
+def test_every_recipe_says_its_licence_and_where_its_files_go():
+    for recipe in RECIPES.values():
+        assert recipe.licence
+        assert recipe.files or recipe.name in {"host", "firewall"}
+
+
+def write(folder, name, text):
+    folder.mkdir(exist_ok=True)
+    (folder / f"{name}.toml").write_text(text)
+    return folder
+
+
+def test_a_later_folder_overrides_key_by_key_and_what_it_replaces_is_known(tmp_path):
+    extra = write(
+        tmp_path / "r",
+        "runc",
+        'name = "runc"\nnotice = "ours"\n[digests."v1.1.15"]\namd64 = "sha256:' + "0" * 64 + '"\n',
+    )
+    recipe = load_recipes(ROOT / "recipes", extra)["runc"]
+    assert recipe.notice == "ours"
+    assert recipe.replaced_digests == ("v1.1.15 amd64",)
+    assert recipe.digests["v1.1.15"]["arm64"] == RECIPES["runc"].digests["v1.1.15"]["arm64"]
+    assert recipe.files == RECIPES["runc"].files
+
+
+def test_a_new_digest_replaces_nothing(tmp_path):
+    extra = write(tmp_path / "r", "runc", 'name = "runc"\n[digests."v1.1.99"]\namd64 = "sha256:' + "0" * 64 + '"\n')
+    assert load_recipes(ROOT / "recipes", extra)["runc"].replaced_digests == ()
+
+
+WHOLE = 'name = "x"\nsummary = "x"\nlicence = "MIT"\nroles = ["worker"]\n'
+SOURCE = '[source]\nurl = "https://x.example/{version}/{arch}"\nkind = "binary"\n'
+BAD = {
+    "syntax": ("name = \n", "x.toml:1:8: not TOML"),
+    "unknown key": (WHOLE + 'licens = "x"\n', "x.toml:5:1: licens: unknown key; did you mean licence?"),
+    "wrong name": (WHOLE.replace('"x"', '"y"', 1), 'is not the file\'s name; write name = "x"'),
+    "missing": ('name = "x"\n', "summary: missing"),
+    "setuid": (WHOLE + '[[file]]\npath = "/opt/x"\nmode = "4755"\n', "x.toml:7:1: file[0].mode: '4755' is wrong"),
+    "mode is a number": (WHOLE + '[[file]]\npath = "/opt/x"\nmode = 755\n', "file[0].mode: not an octal mode"),
+    "relative path": (WHOLE + '[[file]]\npath = "opt/x"\n', "file[0].path: 'opt/x' is wrong"),
+    "dots in a path": (WHOLE + '[[file]]\npath = "/opt/../x"\n', "is wrong; give an absolute path"),
+    "space in a path": (WHOLE + '[links]\n"/a b" = "/c"\n', "links./a b: unknown key"),
+    "digest": (WHOLE + '[digests."v1"]\namd64 = "md5:0"\n', "x.toml:6:1: digests.v1.amd64: 'md5:0' is wrong"),
+    "arch": (WHOLE + '[digests."v1"]\nriscv = "sha256:0"\n', "digests.v1.riscv: unknown key"),
+    "scheme": (WHOLE + SOURCE.replace("https", "ftp") + '[[file]]\npath = "/x"\n', "source.url: 'ftp://"),
+    "placeholder": (
+        WHOLE + SOURCE.replace("{arch}", "{cpu}") + '[[file]]\npath = "/x"\n',
+        "has an unknown placeholder; known are {arch}, {number}, {version}",
+    ),
+    "no files": (WHOLE + SOURCE, "file: missing; say with [[file]]"),
+    "no member": (WHOLE + SOURCE.replace("binary", "archive") + '[[file]]\npath = "/x"\n', "file[0].member: missing"),
+    "unit": (WHOLE + 'units = ["x; reboot"]\n', "units[0]: 'x; reboot' is wrong"),
+    "control character": (WHOLE + 'notice = "a\\u001bb"\n', "notice: not a text in quotes"),
+    "not utf-8": (b"\xff", "cannot be read as UTF-8"),
+    "list": (WHOLE.replace('["worker"]', '"worker"'), "roles: not a list"),
+    "table": (WHOLE + "source = 7\n", "source: not a table"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_recipe_is_told_with_line_and_remedy(tmp_path, name):
+    text, said = BAD[name]
+    (tmp_path / "x.toml").write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(InputError) as caught:
+        load_recipes(tmp_path)
+    assert said in str(caught.value)
+
+
+def test_all_problems_of_all_recipes_come_at_once(tmp_path):
+    write(tmp_path, "a", "name = 7\n")
+    write(tmp_path, "b", "x = 1\n")
+    with pytest.raises(InputError) as caught:
+        load_recipes(tmp_path)
+    assert {problem.file.rpartition("/")[2] for problem in caught.value.problems} == {"a.toml", "b.toml"}
