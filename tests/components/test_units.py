@@ -93,12 +93,12 @@ def test_nothing_requires_flanneld(seed):
     assert "flanneld.service" in containerd["After"]
 
 
-def test_flanneld_waits_for_a_late_etcd_and_never_gives_up(seed):
+def test_flanneld_never_gives_up_and_holds_nobody_up_for_long(seed):
     """pitfall 9"""
     sections = unit(seed["k8s-node1"].text(UNITS + "flanneld.service"))
     service = dict(sections["Service"])
     assert service["Type"] == "notify"
-    assert service["TimeoutStartSec"] == "0"
+    assert 0 < int(service["TimeoutStartSec"]) <= 90, "containerd waits for one start of flanneld, not for etcd"
     assert service["Restart"] == "always"
     assert service["RestartSec"] == "5"
     assert dict(sections["Unit"])["StartLimitIntervalSec"] == "0"
