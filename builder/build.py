@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from builder import __version__
 from builder.config.load import load_cluster
 from builder.config.recipes import load_recipes
 from builder.dist import Dist, write_dist
-from builder.errors import InputError, Problem
+from builder.errors import InputError, PkiError, Problem, StateError
 from builder.events import Step, Warned
 from builder.fetch.artifacts import Fetched, FetchOptions, fetch_all
 from builder.fetch.lock import Lock
@@ -24,6 +24,7 @@ from builder.nodebundle import NodeBundle, put_together
 from builder.pack.bundle import tarball_digest, write_bundle
 from builder.pack.gzip import COMPRESSOR
 from builder.payload import segments
+from builder.pki.ca import Authority
 from builder.plan.nodes import plan_nodes
 from builder.plan.subnets import allocate
 from builder.project import Project
@@ -42,6 +43,8 @@ class Prepared:
     recipes: Mapping[str, Recipe]
     plans: tuple[NodePlan, ...]
     subnets: Mapping[str, IPv4Network]
+    kept: Mapping[str, IPv4Network]
+    given: Mapping[str, Authority] = field(repr=False)
 
     @property
     def artifacts(self) -> tuple[Artifact, ...]:
@@ -61,12 +64,13 @@ def prepare(project: Project) -> Prepared:
         components=recipes.keys(),
     )
     cluster = loaded.cluster
-    given_authorities(cluster.pki, project.environ, project.now)
+    given = _given(project, cluster, loaded.locate)
     kept = StateFolder(project.state / cluster.name).allocations()
     subnets = allocate(cluster, kept)
     if not project.allow_subnet_change:
         _no_subnet_moves(project, kept, subnets, loaded.locate)
-    return Prepared(project, cluster, recipes, plan_nodes(cluster, recipes, overlays, subnets), subnets)
+    plans = plan_nodes(cluster, recipes, overlays, subnets)
+    return Prepared(project, cluster, recipes, plans, subnets, kept, given)
 
 
 def fetch(prepared: Prepared) -> dict[Artifact, Fetched]:
@@ -89,15 +93,16 @@ def build(project: Project) -> Dist:
     prepared = prepare(project)
     state = StateFolder(project.state / prepared.cluster.name)
     fetched = fetch(prepared)
-    with state.locked():
-        state.keep_allocations(prepared.subnets)
-        given = given_authorities(prepared.cluster.pki, project.environ, project.now)
-        secrets = gather(prepared.plans, state, given, project.now, project.sink)
     packed = segments(prepared.plans, fetched, project.cache, project.jobs, project.sink)
     templates = environment(project.overlay_folders())
-    bundles = [put_together(plan, templates, secrets, packed, fetched) for plan in prepared.plans]
-    about = {"format": 1, "cluster": prepared.cluster.name, "bundler": __version__, "compressor": COMPRESSOR}
-    return write_dist(project.dist / prepared.cluster.name, _writer(bundles, project), about)
+    with state.locked():
+        if state.allocations() != prepared.kept:
+            raise StateError(f"{state.root}: another build changed the pod subnets meanwhile", "run it again")
+        state.keep_allocations(prepared.subnets)
+        secrets = gather(prepared.plans, state, prepared.given, project.now, project.sink)
+        bundles = [put_together(plan, templates, secrets, packed, fetched) for plan in prepared.plans]
+        about = {"format": 1, "cluster": prepared.cluster.name, "bundler": __version__, "compressor": COMPRESSOR}
+        return write_dist(project.dist / prepared.cluster.name, _writer(bundles, project), about)
 
 
 def _writer(bundles: Sequence[NodeBundle], project: Project) -> Callable[[Path], list[Built]]:
@@ -117,6 +122,15 @@ def _write_one(bundle: NodeBundle, folder: Path, project: Project) -> Built:
     sha256, size = tarball_digest(path)
     project.sink(Step(f"packed {path.name} ({size / 1e6:.1f} MB)"))
     return Built(bundle.node, path.name, sha256, size)
+
+
+def _given(project: Project, cluster: Cluster, locate: Callable[[str], tuple[int, int]]) -> dict[str, Authority]:
+    """The CAs that the user brings; what is wrong with one is a problem of its field in cluster.yaml."""
+    try:
+        return given_authorities(cluster.pki, project.environ, project.now)
+    except PkiError as error:
+        place = locate(error.field)
+        raise InputError([Problem(project.file, *place, error.field, error.message, error.remedy)]) from error
 
 
 def _no_subnet_moves(

@@ -87,8 +87,9 @@ def _swap(aside: Path, folder: Path) -> None:
     folder.rename(old / folder.name)
     try:
         aside.rename(folder)
-    except OSError:
-        (old / folder.name).rename(folder)
+    except BaseException:
+        if not folder.exists():
+            (old / folder.name).rename(folder)
         raise
     finally:
         shutil.rmtree(old, ignore_errors=True)

@@ -75,7 +75,17 @@ class ArchiveError(BundlerError):
 
 
 class PkiError(BundlerError):
-    """A key or certificate that was given cannot be used."""
+    """A key or certificate that was given cannot be used; `field` is the one of cluster.yaml that gave it."""
+
+    exit_code = 2
+
+    def __init__(self, message: str, remedy: str = "", field: str = "spec.pki") -> None:
+        super().__init__(message, remedy)
+        self.field = field
+
+
+class PlanError(BundlerError):
+    """The cluster, its recipes and its overlays do not make a plan."""
 
     exit_code = 2
 

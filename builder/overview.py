@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -60,17 +61,19 @@ def _artifact(artifact: Artifact, store: Store, lock: Lock) -> dict[str, Any]:
 def _certificate(spec: CertSpec, prepared: Prepared) -> dict[str, Any]:
     project = prepared.project
     kept = StateFolder(project.state / prepared.cluster.name).pair(spec.id)
-    if kept is None:
-        begin, end = project.now - BACKDATE, project.now + prepared.cluster.pki.leaf_validity
-    else:
-        begin, end = window([kept.certificate])
+    pki = prepared.cluster.pki
+    begin, end, state = project.now - BACKDATE, project.now + pki.leaf_validity, "to be issued"
+    if kept is not None:
+        with suppress(ValueError):  # damaged: it will be issued anew
+            begin, end = window([kept.certificate])
+            state = "kept" if end - project.now >= pki.renew_before else "ends soon, to be issued anew"
     return {
         "id": spec.id,
         "commonName": spec.common_name,
         "organizations": list(spec.organizations),
         "notBefore": _stamp(begin),
         "notAfter": _stamp(end),
-        "state": "to be issued" if kept is None else "kept",
+        "state": state,
     }
 
 

@@ -35,11 +35,12 @@ def given_authorities(pki: Pki, environ: Mapping[str, str], now: datetime) -> di
     all, any kubelet's certificate opens the whole of etcd (facts: cluster-facts.md, pitfall 20).
     """
     wanted = {"cluster": pki.cluster_ca, "etcd": pki.etcd_ca}
-    found = {name: _read(name, given, environ, now) for name, given in wanted.items() if given is not None}
+    found = {name: _of_field(name, given, environ, now) for name, given in wanted.items() if given is not None}
     if len(found) == len(wanted) and found["cluster"].pem == found["etcd"].pem and not pki.allow_shared_ca:
         raise PkiError(
-            "spec.pki: clusterCA and etcdCA are the same, so any kubelet could read and write all of etcd",
+            "clusterCA and etcdCA are the same, so any kubelet could read and write all of etcd",
             "give etcd a CA of its own, or set spec.pki.allowSharedCA: true to accept that",
+            "spec.pki.etcdCA",
         )
     return found
 
@@ -96,16 +97,23 @@ def _warn_of_late_ca(authorities: Mapping[str, Authority], pki: Pki, now: dateti
             sink(Warned(f"the {name} CA ends in {left.days} days; no certificate can outlive it", "renew the CA"))
 
 
-def _read(name: str, given: GivenCA, environ: Mapping[str, str], now: datetime) -> Authority:
+def _of_field(name: str, given: GivenCA, environ: Mapping[str, str], now: datetime) -> Authority:
+    try:
+        return _read(given, environ, now)
+    except PkiError as error:
+        raise PkiError(error.message, error.remedy, f"spec.pki.{name}CA") from error
+
+
+def _read(given: GivenCA, environ: Mapping[str, str], now: datetime) -> Authority:
     pair = KeyPair(_text(given.certificate), _text(given.key))
-    return load_ca(pair, f"spec.pki.{name}CA", now, _passphrase(name, given, environ))
+    return load_ca(pair, str(given.certificate), now, _passphrase(given, environ))
 
 
-def _passphrase(name: str, given: GivenCA, environ: Mapping[str, str]) -> str | None:
+def _passphrase(given: GivenCA, environ: Mapping[str, str]) -> str | None:
     """The key's passphrase: from the variable, or the first line of the file."""
     if given.passphrase_env is not None:
         if given.passphrase_env not in environ:
-            raise PkiError(f"spec.pki.{name}CA.passphraseEnv: {given.passphrase_env} is not set", "export it")
+            raise PkiError(f"passphraseEnv: {given.passphrase_env} is not set", "export it")
         return environ[given.passphrase_env]
     if given.passphrase_file is not None:
         return _text(given.passphrase_file).split("\n", 1)[0].rstrip("\r")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from typing import Any
 
 import click
@@ -44,6 +45,8 @@ class _Commands(click.Group):
         except BundlerError as error:
             raise _Failure(error) from error
         except OSError as error:
+            if error.errno == errno.EPIPE:
+                raise  # the reader of a pipe has enough; click ends quietly
             place = f"{error.filename}: " if error.filename else ""
             raise _Failure(BundlerError(f"{place}{error.strerror or error}")) from error
 

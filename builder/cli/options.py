@@ -107,7 +107,10 @@ def read_cluster_file(cluster: str) -> tuple[str, bytes, Path]:
 def cache_folder(environ: Mapping[str, str]) -> Path:
     """The store's place by the XDG base directory specification."""
     base = environ.get("XDG_CACHE_HOME", "")
-    return (Path(base) if base.startswith("/") else Path.home() / ".cache") / "bundler"
+    try:
+        return (Path(base) if base.startswith("/") else Path.home() / ".cache") / "bundler"
+    except RuntimeError as error:
+        raise BundlerError("there is no home folder for the store", "set HOME, or give --cache") from error
 
 
 def source_date_epoch(environ: Mapping[str, str]) -> int:

@@ -124,8 +124,8 @@ Version = Annotated[
 Endpoint = Annotated[
     str,
     Text(
-        r"https://[A-Za-z0-9]([A-Za-z0-9.-]{0,250}[A-Za-z0-9])?:[0-9]{1,5}",
-        "an https URL with host and port and no path",
+        rf"https://{SUBDOMAIN}:[0-9]{{1,5}}",
+        "an https URL with a lower-case host, a port and no path",
         "https://10.1.1.100:6443",
         _endpoint,
         most=280,

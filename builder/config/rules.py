@@ -212,6 +212,8 @@ def pod_subnets_fit(view: View) -> _Found:
             yield view.problem(
                 path, f"{subnet} is not a /{prefix}", "all nodes' shares are of one size (podSubnetPrefix)"
             )
+        elif subnet.network_address == pods.network_address:
+            yield view.problem(path, f"{subnet} is the first of podCIDR, which flannel never gives", "give a later one")
         elif subnet in seen:
             line, _ = view.source.locate(seen[subnet])
             yield view.problem(path, f"{subnet} is taken by the node in line {line}", "give every node its own")
@@ -243,7 +245,10 @@ def last_octets_tell_nodes_apart(view: View) -> _Found:
             continue
         octet = int(address) & 0xFF
         remedy = "give it a podSubnet, or set podSubnets: sequence"
-        if prefix > pods.prefixlen and octet >= 2 ** (prefix - pods.prefixlen):
+        if octet == 0:
+            wrong = "octet 0 means the first subnet, which flannel never gives"
+            yield view.problem((*node, "address"), wrong, remedy)
+        elif prefix > pods.prefixlen and octet >= 2 ** (prefix - pods.prefixlen):
             yield view.problem((*node, "address"), f"podCIDR {pods} has no subnet number {octet}", remedy)
         elif octet in seen:
             line, _ = view.source.locate(seen[octet])

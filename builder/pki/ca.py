@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
@@ -64,10 +65,11 @@ def load_ca(pair: KeyPair, name: str, now: datetime, passphrase: str | None = No
     """
     try:
         certificate = x509.load_pem_x509_certificate(pair.certificate.encode())
-    except ValueError as error:
+        public_key = certificate.public_key()
+    except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
         raise PkiError(f"{name}: the certificate cannot be read", "give a PEM certificate") from error
     key = load_key(pair.key, name, passphrase)
-    if certificate.public_key() != key.public_key():
+    if public_key != key.public_key():
         raise PkiError(f"{name}: key and certificate do not belong together", "give the key that made it")
     _must_be_ca(certificate, name)
     if not certificate.not_valid_before_utc <= now < certificate.not_valid_after_utc:

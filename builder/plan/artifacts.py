@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from builder.errors import BundlerError
+from builder.errors import PlanError
 from builder.model.cluster import Cluster
 from builder.model.recipe import Artifact, Checksum, Recipe
 
@@ -19,14 +19,14 @@ def version_of(recipe: Recipe, cluster: Cluster) -> str:
 def artifact_of(recipe: Recipe, cluster: Cluster, arch: str) -> Artifact | None:
     """The download that the recipe stands for, or None for a recipe that is an overlay only.
 
-    Raises BundlerError when neither cluster.yaml nor the recipe says which version.
+    Raises PlanError when neither cluster.yaml nor the recipe says which version.
     """
     source = recipe.source
     if source is None:
         return None
     version = version_of(recipe, cluster)
     if not version:
-        raise BundlerError(
+        raise PlanError(
             f"{recipe.origin}: recipe {recipe.name} has no version",
             f"give it [version] default, or set spec.components.{recipe.name}",
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import IPv4Network
 
-from builder.errors import BundlerError
+from builder.errors import PlanError
 from builder.model.cluster import Cluster, Node
 from builder.model.overlay import Overlays
 from builder.model.plan import Component, NodePlan, OverlayFile, PayloadFile, Peer
@@ -25,7 +25,7 @@ def plan_nodes(
 ) -> tuple[NodePlan, ...]:
     """One NodePlan per node, in the order of cluster.yaml.
 
-    Raises BundlerError when two components claim the same path or an overlay belongs to no recipe.
+    Raises PlanError when two components claim the same path or an overlay belongs to no recipe.
     """
     _no_stray_overlays(recipes, overlays)
     peers = tuple(Peer(node.name, node.address, subnets[node.name]) for node in cluster.nodes)
@@ -104,7 +104,7 @@ def _holds(condition: str, cluster: Cluster) -> bool:
     facts = {"join": cluster.join.method, "backend": cluster.network.flannel.backend}
     name, _, value = condition.partition("=")
     if name not in facts:
-        raise BundlerError(f"unknown condition {condition!r} in a recipe", f"known are: {', '.join(facts)}")
+        raise PlanError(f"unknown condition {condition!r} in a recipe", f"known are: {', '.join(facts)}")
     return facts[name] == value
 
 
@@ -118,7 +118,7 @@ def _no_stray_overlays(recipes: Mapping[str, Recipe], overlays: Overlays) -> Non
     for name, files in overlays.items():
         if name not in recipes and files:
             origin = next(iter(files.values())).origin
-            raise BundlerError(f"{origin}: no recipe is named {name}", f"add recipes/{name}.toml")
+            raise PlanError(f"{origin}: no recipe is named {name}", f"add recipes/{name}.toml")
 
 
 def _no_path_twice(plan: NodePlan) -> None:
@@ -127,7 +127,7 @@ def _no_path_twice(plan: NodePlan) -> None:
     claims += [(file.path, file.component) for file in plan.overlays]
     for path, component in claims:
         if path in owners:
-            raise BundlerError(
+            raise PlanError(
                 f"{path} is claimed by {owners[path]} and by {component}",
                 "let one recipe or overlay give it up",
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Network
 
-from builder.errors import BundlerError
+from builder.errors import PlanError
 from builder.model.cluster import Cluster, Node
 
 
@@ -14,7 +14,7 @@ def allocate(cluster: Cluster, kept: Mapping[str, IPv4Network]) -> dict[str, IPv
 
     What a user wrote wins; then what the state folder remembers, so that adding or removing a node never
     moves another's; then the scheme. `kept` also reserves the subnets of nodes that have left.
-    Raises BundlerError when the pod network is full or a remembered subnet no longer fits.
+    Raises PlanError when the pod network is full or a remembered subnet no longer fits.
     """
     chosen = {node.name: node.pod_subnet for node in cluster.nodes if node.pod_subnet is not None}
     given = set(chosen.values())
@@ -44,7 +44,7 @@ def _next(cluster: Cluster, node: Node, taken: set[IPv4Network]) -> IPv4Network:
     for subnet in _in_sequence(cluster):
         if subnet not in taken:
             return subnet
-    raise BundlerError(
+    raise PlanError(
         f"no pod subnet is left in {cluster.network.pod_cidr} for {node.name}",
         "widen spec.network.podCIDR or forget nodes that have left (allocations.json in the state folder)",
     )
@@ -55,8 +55,8 @@ def by_last_octet(cluster: Cluster, node: Node) -> IPv4Network | None:
     network = cluster.network
     number = int(node.address) & 0xFF
     base = int(network.pod_cidr.network_address) + (number << (32 - network.pod_subnet_prefix))
-    if base > int(network.pod_cidr.broadcast_address):
-        return None
+    if number == 0 or base > int(network.pod_cidr.broadcast_address):
+        return None  # flannel's SubnetMin is the second subnet; it drops a lease for the first
     return IPv4Network((base, network.pod_subnet_prefix))
 
 

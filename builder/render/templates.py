@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,8 @@ def render(
         raise RenderError(f"{source.origin}: {error.message}", "use a name that the plan has") from error
     except RenderError as error:
         raise RenderError(f"{source.origin}: {error.message}", error.remedy) from error
+    if source.block and (not text.endswith("\n") or re.search(r"^# (BEGIN|END) bundler ", text, re.MULTILINE)):
+        raise RenderError(f"{source.origin}: a block ends in a newline and holds no marker lines", "mend the overlay")
     return text.encode()
 
 

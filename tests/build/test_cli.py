@@ -112,7 +112,7 @@ def test_a_given_ca_with_a_passphrase_signs_and_stays_where_it_is(site):
     (site.folder / "cluster.yaml").write_text(text.replace("  pki:\n", given))
     unset = site.build(check=False)
     assert unset.returncode == 2
-    assert "spec.pki.clusterCA.passphraseEnv: CA_PASS is not set" in unset.stderr
+    assert "spec.pki.clusterCA: passphraseEnv: CA_PASS is not set; export it" in unset.stderr
     wrong = site.build(check=False, environ={"CA_PASS": "wr0ng"})
     assert wrong.returncode == 2
     assert "check the passphrase" in wrong.stderr

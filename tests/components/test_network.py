@@ -175,6 +175,14 @@ def test_a_network_that_is_there_is_not_overwritten(etcd, seed, shell, tmp_path)
     assert "vxlan" in etcd.v2("get", f"{KEYS}/config")
 
 
+def test_another_network_in_etcd_is_an_error_and_stays(etcd, seed, shell, tmp_path):
+    etcd.v2("set", f"{KEYS}/config", '{"Network":"10.244.0.0/16","Backend":{"Type":"host-gw"}}')
+    done = reserve(etcd, seed["k8s-node1"], shell, tmp_path)
+    assert done.returncode == 1
+    assert "is not about 172.7.0.0/16" in done.stderr
+    assert "10.244" in etcd.v2("get", f"{KEYS}/config")
+
+
 def test_a_host_without_etcdctl_relies_on_subnet_env(seed, shell, tmp_path):
     script = tmp_path / "reserve-subnet"
     script.write_bytes(seed["k8s-node1"].files[RESERVE])

@@ -99,14 +99,14 @@ SHAPES = [
     Case("vxlan", "spec/network/flannel/backend", "vxlan", "is not in this version; give host-gw"),
     Case("ipvs", "spec/network/proxyMode", "ipvs", "is not in this version; give iptables"),
     Case(
-        "http endpoint", "spec/apiServer/endpoint", "http://10.1.1.100:6443", "is not an https URL with host and port"
+        "http endpoint", "spec/apiServer/endpoint", "http://10.1.1.100:6443", "is not an https URL with a lower-case host"
     ),
     Case("endpoint with a path", "spec/apiServer/endpoint", "https://10.1.1.100:6443/x", "no path"),
     Case(
         "endpoint without port",
         "spec/apiServer/endpoint",
         "https://10.1.1.100",
-        "is not an https URL with host and port",
+        "is not an https URL with a lower-case host",
     ),
     Case("no endpoints", "spec/network/flannel/etcd/endpoints", [], "give at least 1"),
     Case("prefix", "spec/network/flannel/etcd/prefix", "/a b", "is not an absolute key"),
@@ -153,6 +153,9 @@ RULES = [
     Case("DNS is the API", "spec/network/dns", {"address": "10.96.0.1"}, "is reserved"),
     Case("subnet outside", "spec/nodes/0/podSubnet", "172.8.1.0/24", "is not inside podCIDR"),
     Case("subnet size", "spec/nodes/0/podSubnet", "172.7.0.0/20", "is not a /24"),
+    Case("first subnet", "spec/nodes/0/podSubnet", "172.7.0.0/24", "is the first of podCIDR, which flannel never gives"),
+    Case("octet 0", "spec/nodes/0/address", "10.1.2.0", "octet 0 means the first subnet"),
+    Case("API host with dots", "spec/apiServer/endpoint", "https://a..b:6443", "is not an https URL"),
     Case("no room", "spec/network/podCIDR", "172.7.0.0/23", "a /24 for each node is too much"),
     Case("no such octet", "spec/network/podCIDR", "172.7.0.0/20", "has no subnet number 101; give it a podSubnet"),
     Case("octet twice", "spec/nodes/1/address", "10.1.2.101", "its last octet 101 is also that of the node in line"),
