@@ -99,7 +99,10 @@ SHAPES = [
     Case("vxlan", "spec/network/flannel/backend", "vxlan", "is not in this version; give host-gw"),
     Case("ipvs", "spec/network/proxyMode", "ipvs", "is not in this version; give iptables"),
     Case(
-        "http endpoint", "spec/apiServer/endpoint", "http://10.1.1.100:6443", "is not an https URL with a lower-case host"
+        "http endpoint",
+        "spec/apiServer/endpoint",
+        "http://10.1.1.100:6443",
+        "is not an https URL with a lower-case host",
     ),
     Case("endpoint with a path", "spec/apiServer/endpoint", "https://10.1.1.100:6443/x", "no path"),
     Case(
@@ -153,7 +156,9 @@ RULES = [
     Case("DNS is the API", "spec/network/dns", {"address": "10.96.0.1"}, "is reserved"),
     Case("subnet outside", "spec/nodes/0/podSubnet", "172.8.1.0/24", "is not inside podCIDR"),
     Case("subnet size", "spec/nodes/0/podSubnet", "172.7.0.0/20", "is not a /24"),
-    Case("first subnet", "spec/nodes/0/podSubnet", "172.7.0.0/24", "is the first of podCIDR, which flannel never gives"),
+    Case(
+        "first subnet", "spec/nodes/0/podSubnet", "172.7.0.0/24", "is the first of podCIDR, which flannel never gives"
+    ),
     Case("octet 0", "spec/nodes/0/address", "10.1.2.0", "octet 0 means the first subnet"),
     Case("API host with dots", "spec/apiServer/endpoint", "https://a..b:6443", "is not an https URL"),
     Case("no room", "spec/network/podCIDR", "172.7.0.0/23", "a /24 for each node is too much"),
