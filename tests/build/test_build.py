@@ -11,10 +11,13 @@ import shutil
 import stat
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 import yaml
 
+from tests.build.conftest import Site
 from tests.kit import HOSTS, ROOT
 
 
@@ -47,17 +50,26 @@ def test_verify_passes_and_inspect_tells_without_unpacking(built):
         assert json.loads(built.bundler("inspect", tarball, "-o", "json").stdout)["node"] == host
 
 
-def test_another_folder_day_umask_locale_user_and_zone_give_the_same_bytes(site, built, mirror, store, tmp_path):
+@pytest.fixture
+def elsewhere():
+    """A folder that another user can reach, unlike pytest's own."""
+    with tempfile.TemporaryDirectory() as made:
+        Path(made).chmod(0o755)
+        yield Path(made)
+
+
+def test_another_folder_day_umask_locale_user_and_zone_give_the_same_bytes(built, mirror, elsewhere):
     """reprotest's idea: everything around the build is different, the inputs and the state are not."""
+    site = Site(elsewhere / "a folder" / "of another name", ())
     shutil.copytree(built.folder / "state", site.folder / "state")
-    os.chmod(site.folder / "state" / "three-node", 0o700)
-    (tmp_path / "home").mkdir()
-    shutil.copytree(mirror / "recipes", tmp_path / "other recipes")
-    for path in (site.folder, tmp_path / "home", *site.folder.rglob("*")):
+    shutil.copy(built.folder / "cluster.yaml", site.folder)
+    for name in ("files", "recipes"):
+        shutil.copytree(mirror / name, elsewhere / "other mirror" / name)
+    (elsewhere / "home").mkdir()
+    for path in elsewhere.rglob("*"):
         shutil.chown(path, "nobody", "nogroup")
-    os.chmod(tmp_path, 0o755)
     surroundings = {
-        "HOME": str(tmp_path / "home"),
+        "HOME": str(elsewhere / "home"),
         "TZ": "Asia/Shanghai",
         "LC_ALL": "C",
         "PYTHONHASHSEED": "7",
@@ -81,10 +93,8 @@ if {can_switch}:
     os.setgroups([]); os.setgid(65534); os.setuid(65534)
 main(prog_name="bundler")
 """
-    options = ["--recipes", str(tmp_path / "other recipes"), "--mirror", str(mirror / "files"), "--jobs", "1"]
-    for part in [mirror, *mirror.rglob("*"), *tmp_path.rglob("*"), mirror.parent, mirror.parent.parent]:
-        if part.is_dir() and "state" not in str(part):
-            os.chmod(part, 0o755)
+    other = elsewhere / "other mirror"
+    options = ["--recipes", str(other / "recipes"), "--mirror", str(other / "files"), "--jobs", "1"]
     done = subprocess.run(
         [sys.executable, "-c", program, "build", *options],
         cwd=site.folder,
