@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SHELLCHECKED := overlays/firewall/opt/kubernetes/bin/bundler-firewall tools/setup .ci/run
 
-.PHONY: help demo test lint unit cover golden bench fmt clean
+.PHONY: help demo test lint unit cover bench fmt clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST)
@@ -39,9 +39,6 @@ cover: $(READY) ## the tests with branch coverage
 	$(BIN)/coverage run -m pytest -q tests
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report
-
-golden: $(READY) ## rewrite the expected messages; review the diff
-	GOLDEN=1 $(BIN)/pytest -q tests/unit/config
 
 bench: $(READY) ## speed, as ratios against tar
 	$(BIN)/python -m bench
