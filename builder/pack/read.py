@@ -25,7 +25,10 @@ class Limits:
 DEFAULT_LIMITS = Limits()
 _PIECE = 1024 * 1024
 _REMEDY = "do not use this archive"
-_DAMAGE = (tarfile.TarError, EOFError, zlib.error, UnicodeError, gzip.BadGzipFile, ValueError)
+_HEADERS = 1024 * 1024
+"""Bytes that may stand between two entries' contents; tarfile keeps all of them in memory."""
+
+_DAMAGE = (tarfile.TarError, EOFError, zlib.error, UnicodeError, gzip.BadGzipFile, ValueError, RecursionError)
 
 
 class _Counted:
@@ -36,14 +39,31 @@ class _Counted:
         self._path = path
         self._most = min(limits.size, max(path.stat().st_size, 4096) * limits.ratio)
         self._count = 0
+        self._headers_end = _HEADERS
 
     def read(self, size: int = -1) -> bytes:
         """Bytes of the stream."""
         piece = self._source.read(size)
         self._count += len(piece)
-        if self._count > self._most:
-            raise ArchiveError(f"{self._path}: unpacks to more than {self._most} bytes, like a bomb", _REMEDY)
+        if self._count > self._headers_end:
+            raise ArchiveError(f"{self._path}: a header of more than {_HEADERS} bytes", _REMEDY)
+        self._below_most(self._count)
         return piece
+
+    def expect(self, offset: int) -> None:
+        """The next entry's header is said to begin at `offset`. Checked at once: tarfile would seek there for hours."""
+        self._below_most(offset)
+        self._headers_end = offset + _HEADERS
+
+    def drain(self) -> None:
+        """Read to the end, where gzip's own checksum stands."""
+        self._headers_end = self._most
+        while self.read(_PIECE):
+            pass
+
+    def _below_most(self, size: int) -> None:
+        if size > self._most:
+            raise ArchiveError(f"{self._path}: unpacks to more than {self._most} bytes, like a bomb", _REMEDY)
 
 
 class _Content:
@@ -78,14 +98,14 @@ def read_members(
     found: set[str] = set()
     try:
         with path.open("rb") as file, _unpacked(file) as plain:
-            counted = cast("IO[bytes]", _Counted(plain, path, limits))
-            with tarfile.open(fileobj=counted, mode="r|") as archive:
+            counted = _Counted(plain, path, limits)
+            with tarfile.open(fileobj=cast("IO[bytes]", counted), mode="r|") as archive:
                 for info in _checked(archive, path, limits):
+                    counted.expect(archive.offset)
                     name = sought.get(_normal(info.name))
                     if name is not None:
                         yield name, info.size, _content(archive, info, path, found)
-                while counted.read(_PIECE):
-                    pass  # to its end, where gzip's own checksum stands
+                counted.drain()
     except _DAMAGE as error:
         raise _damaged(path, error) from error
     missing = sorted(set(wanted) - {sought[name] for name in found})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import random
 import tarfile
 
 import pytest
@@ -112,3 +113,64 @@ def test_a_lying_size_is_an_error(tmp_path):
     (tmp_path / "a").write_bytes(gzip.compress(info.tobuf() + bytes(512)))
     with pytest.raises(ArchiveError):
         members(tmp_path / "a", "tool")
+
+
+def test_an_unwanted_entry_that_lies_about_its_size_does_not_keep_the_build_busy_for_ever(tmp_path):
+    info = tarfile.TarInfo("README")
+    info.size = 8**11 - 1
+    entry = info.tobuf(tarfile.USTAR_FORMAT)
+    info.size = 2**80
+    for header in (entry, info.tobuf(tarfile.GNU_FORMAT)):
+        (tmp_path / "a").write_bytes(gzip.compress(header + bytes(10_240)))
+        with pytest.raises(ArchiveError, match="like a bomb"):
+            members(tmp_path / "a", "tool")
+
+
+def test_headers_that_fill_the_memory_are_refused(tmp_path):
+    info = tarfile.TarInfo("x")
+    info.type, info.size = tarfile.XHDTYPE, 3 * 1024 * 1024
+    noise = random.Random(1).randbytes(info.size)
+    (tmp_path / "a").write_bytes(gzip.compress(info.tobuf() + noise))
+    with pytest.raises(ArchiveError, match="a header of more than 1048576 bytes"):
+        members(tmp_path / "a", "tool")
+
+
+def test_headers_upon_headers_are_one_clear_error(tmp_path):
+    info = tarfile.TarInfo("././@LongLink")
+    info.type, info.size = tarfile.GNUTYPE_LONGNAME, 1
+    (tmp_path / "a").write_bytes((info.tobuf(tarfile.GNU_FORMAT) + b"a".ljust(512, b"\0")) * 900)
+    with pytest.raises(ArchiveError, match="not a whole tar archive"):
+        members(tmp_path / "a", "tool")
+
+
+def rechecked(tar):
+    """The same bytes with each header's checksum put right."""
+    for at in range(0, len(tar), 512):
+        if tar[at + 257 : at + 262] == b"ustar":
+            total = sum(tar[at : at + 148]) + sum(tar[at + 156 : at + 512]) + 8 * 32
+            tar[at + 148 : at + 156] = b"%06o\0 " % total
+    return bytes(tar)
+
+
+@pytest.mark.parametrize("form", [tarfile.PAX_FORMAT, tarfile.GNU_FORMAT])
+def test_no_altered_header_gives_anything_but_a_file_or_one_clear_error(tmp_path, form):
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=form) as tar:
+        for name in ("./tool", "a" * 150, "bin/é"):
+            info = tarfile.TarInfo(name)
+            info.size, info.pax_headers = 700, {"mtime": "1.5"}
+            tar.addfile(info, io.BytesIO(b"x" * 700))
+    chance = random.Random(form)
+    outcomes = set()
+    for _ in range(1500):
+        altered = bytearray(out.getvalue())
+        for _ in range(chance.randint(1, 4)):
+            header = chance.randrange(len(altered) // 512) * 512
+            field = chance.choice([chance.randrange(512), 124 + chance.randrange(12), 156])
+            altered[header + field] = chance.choice([0, 0x80, 0xFF, *b"07xgLKSV", chance.randrange(256)])
+        (tmp_path / "a").write_bytes(rechecked(altered))
+        try:
+            outcomes |= members(tmp_path / "a", "tool").keys()
+        except ArchiveError:
+            outcomes.add("refused")
+    assert outcomes == {"tool", "refused"}
