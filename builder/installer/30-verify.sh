@@ -17,7 +17,7 @@ find_bundle() {
 
 # need_tools: what this script itself cannot do without
 need_tools() {
-	for tool in awk cat chmod chown cp cut date dd df find grep head id ln mkdir mv readlink rm rmdir sed sha256sum \
+	for tool in awk cat chmod chown cp cut date dd find grep head id ln mkdir mv readlink rm rmdir sed sha256sum \
 		sleep sort stat tail tr wc uname xargs; do
 		command -v "$tool" >/dev/null || die "[Commands] $tool is missing; install coreutils, findutils, awk, sed or busybox"
 	done

@@ -62,8 +62,7 @@ check_block_file() {
 check_disk() {
 	needs=$(kib_to_write | while read -r folder kib; do
 		[ "$folder" != /opt ] || [ -n "$INSTALLED" ] || kib=$DISK_KIB
-		file_system_of_it=$(file_system "$folder")
-		[ -z "$file_system_of_it" ] || echo "$file_system_of_it $kib"
+		echo "$(file_system "$folder") $kib"
 	done | awk '{ free[$1] = $2; mount[$1] = $3; need[$1] += $4 }
 		END { for (device in need) if (need[device] > free[device]) print mount[device], int(need[device] / 1024) + 1, int(free[device] / 1024) }')
 	each disk_problem "$needs"
@@ -80,10 +79,12 @@ kib_to_write() {
 		awk '{ split($2, part, "/"); sum["/" part[3]] += $1 } END { for (folder in sum) print folder, int(sum[folder] / 1024) + 1 }'
 }
 
-# file_system FOLDER: device, free KiB and mount point of the file system that the folder is or would be on;
-# nothing where df cannot tell (busybox in a chroot whose mount point it does not see)
+# file_system FOLDER: device, free KiB and the folder that is there: itself, or the root that it will be made in.
+# Not df: busybox's knows no file system whose mount point it does not see, as in a chroot.
 file_system() {
-	df_of=.$1
-	[ -d "$df_of" ] || df_of=.
-	{ df -Pk "$df_of" 2>/dev/null || :; } | awk 'NR == 2 { print $1 "@" $6, $4, $6 }'
+	space_of=.$1
+	[ -d "$space_of" ] || space_of=.
+	space_name=${space_of#.}
+	space_free=$(stat -f -c '%a %S' "$space_of" | awk '{ printf "%.0f", $1 * $2 / 1024 }')
+	echo "$(stat -c %d "$space_of") $space_free ${space_name:-/}"
 }
