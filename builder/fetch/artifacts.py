@@ -20,6 +20,9 @@ from builder.fetch.mirrors import place_of, without_credentials
 from builder.fetch.store import Store
 from builder.model.recipe import Artifact, Digest
 
+_LOCK = "bundler.lock"
+"""What is held in the store while bundler.lock is read or written."""
+
 
 @dataclass(frozen=True)
 class FetchOptions:
@@ -55,8 +58,8 @@ def fetch_all(
     Raises LockError when the lock contradicts a recipe, MissingError when offline and something lacks,
     FetchError otherwise.
     """
-    for artifact in artifacts:
-        lock.hold(artifact)
+    pinned = {artifact: artifact.digest for artifact in artifacts if artifact.digest}
+    lock.hold({artifact: digest for artifact, digest in pinned.items() if digest.algorithm == "sha256"})
     expected = {artifact: artifact.digest or _locked(lock, artifact) for artifact in artifacts}
     if options.offline:
         _refuse_missing(expected, store)
@@ -71,7 +74,9 @@ def fetch_all(
             fetcher.stop(running.values())
             raise
     _raise_together([error for error in failed if error is not None])
-    return {artifact: found.result() for artifact, found in running.items()}
+    fetched = {artifact: found.result() for artifact, found in running.items()}
+    lock.hold({artifact: fetched[artifact].digest for artifact in pinned})  # what a sha512 pins is known only now
+    return fetched
 
 
 def _locked(lock: Lock, artifact: Artifact) -> Digest | None:
@@ -140,17 +145,25 @@ class _Fetcher:
         if kept is None:
             with self._store.partial(_part_name(artifact.url)) as part:
                 # another build may have brought it while this one waited
+                expected = expected or self._locked_meanwhile(artifact)
                 kept = self._store.path_of(expected) if expected else None
                 if kept is None:
                     return self._download(artifact, expected, part)
         return Fetched(kept, Digest("sha256", kept.name), kept.stat().st_size)
 
+    def _locked_meanwhile(self, artifact: Artifact) -> Digest | None:
+        with self._store.held(_LOCK):
+            self._lock.reread()
+            return _locked(self._lock, artifact)
+
     def _download(self, artifact: Artifact, pinned: Digest | None, part: Path) -> Fetched:
         expected = pinned or self._upstreams_word(artifact)
-        place = place_of(artifact.url, self._mirrors)
-        algorithms = {"sha256"} | ({expected.algorithm} if expected else set())
-        received = self._http.download(place, part, algorithms, self._progress(artifact), resume=expected is not None)
-        if expected is not None and received.digests[expected.algorithm] != expected.hex:
+        continued = part.exists()
+        received = self._received(artifact, expected, part)
+        if continued and not _is(received, expected):
+            part.unlink()  # what an earlier run left was of another file
+            received = self._received(artifact, expected, part)
+        if expected is not None and not _is(received, expected):
             part.unlink()
             got = f"{expected.algorithm}:{received.digests[expected.algorithm]}"
             raise FetchError(
@@ -163,6 +176,11 @@ class _Fetcher:
         path = self._store.add(part, received.digests)
         self._sink(Progress(artifact.title, received.size, received.size, done=True))
         return Fetched(path, digest, received.size)
+
+    def _received(self, artifact: Artifact, expected: Digest | None, part: Path) -> Received:
+        place = place_of(artifact.url, self._mirrors)
+        algorithms = {"sha256"} | ({expected.algorithm} if expected else set())
+        return self._http.download(place, part, algorithms, self._progress(artifact), resume=expected is not None)
 
     def _upstreams_word(self, artifact: Artifact) -> Digest | None:
         """The digest in upstream's own checksum file, where there is one."""
@@ -183,7 +201,8 @@ class _Fetcher:
     def _record(self, artifact: Artifact, digest: Digest, received: Received, *, from_upstream: bool) -> None:
         """Into the lock, and said: aloud where nobody but the server vouches for it."""
         origin: Origin = "upstream-checksum" if from_upstream else "first-download"
-        self._lock.add(artifact.url, digest, received.size, self._now, origin)
+        with self._store.held(_LOCK):
+            self._lock.add(artifact.url, digest, received.size, self._now, origin)
         if from_upstream:
             self._sink(Step(f"{artifact.title}: digest {digest} by upstream's checksum file, now in bundler.lock"))
         else:
@@ -216,6 +235,10 @@ class _Report:
         if self.stopped.is_set():
             raise FetchError(f"{self.title}: stopped")
         self.sink(Progress(self.title, received, total))
+
+
+def _is(received: Received, expected: Digest | None) -> bool:
+    return expected is None or received.digests[expected.algorithm] == expected.hex
 
 
 def _part_name(url: str) -> str:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
+from urllib.parse import urljoin, urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError as Urllib3Error
+from urllib3.exceptions import NameResolutionError, ReadTimeoutError
 from urllib3.response import BaseHTTPResponse
 from urllib3.util import Retry
 
@@ -33,6 +35,7 @@ _ATTEMPTS = 5
 _SMALL = 1024 * 1024
 _PARTIAL = 206
 _UNSATISFIABLE = 416
+_CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)", re.ASCII)
 
 
 class _Patience(Retry):
@@ -56,6 +59,22 @@ class _Cut(Exception):  # noqa: N818 - not an error yet: the rest is asked for
     """The body ended early."""
 
 
+class _Downgrade(requests.RequestException):
+    """A redirect leads from https to http."""
+
+
+class _Session(requests.Session):
+    """A session that asks nothing over http that was asked for over https: on the way it could be changed."""
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        """Where a redirect leads, None when it is none. Raises _Downgrade."""
+        target = super().get_redirect_target(resp)
+        if target and urlsplit(resp.url).scheme == "https" and urlsplit(urljoin(resp.url, target)).scheme != "https":
+            resp.close()
+            raise _Downgrade
+        return target
+
+
 class Http:
     """One requests session per thread; proxies and CA bundles by the usual variables (requests reads them)."""
 
@@ -65,7 +84,7 @@ class Http:
 
     def _session(self) -> requests.Session:
         if not hasattr(self._local, "session"):
-            session = requests.Session()
+            session = _Session()
             session.max_redirects = _REDIRECTS
             session.headers.update({"User-Agent": f"bundler/{__version__}", "Accept-Encoding": "identity"})
             retry = _Patience(
@@ -102,7 +121,8 @@ class Http:
     ) -> Received:
         """Fetch `place` into `part`, hashing on the way; a body that is cut off is resumed by Range.
 
-        `resume` also continues a part that an earlier run left; without it the part begins anew.
+        `resume` says that the digest is known: then any part may be continued, an earlier run's too. Without
+        it only a part of the very same version is, by its ETag, as nothing else would show a wrong seam.
         Raises FetchError; what came so far stays in `part` for the next run.
         """
         if is_local(place):
@@ -123,17 +143,18 @@ class Http:
 
     def _continue(self, place: str, part: _Part, progress: Callable[[int, int | None], None]) -> None:
         """Ask for what is missing and append it. Raises _Cut when the body ends early."""
+        if part.size and not part.resumable:
+            part.begin_anew()
         headers = {"Range": f"bytes={part.size}-"} if part.size else {}
         if part.size and part.validator:
             headers["If-Range"] = part.validator
         with self._answer(place, headers) as response:
-            if response.status_code == _UNSATISFIABLE or not _fits(response, part.size):
+            if response.status_code == _UNSATISFIABLE or not _fits(response, part):
                 part.begin_anew()
                 raise _Cut("as what came before did not fit")
             if response.status_code != _PARTIAL:
                 part.begin_anew()
-            etag = response.headers.get("ETag", "")
-            part.validator = etag if etag and not etag.startswith("W/") else None
+            part.validator = _validator(response)
             total = _total(response, part.size)
             for piece in _pieces(response, _LIMIT - part.size):
                 part.write(piece)
@@ -155,10 +176,11 @@ class Http:
             raise FetchError(f"{shown}: the proxy refuses", "check HTTPS_PROXY and NO_PROXY") from error
         except requests.Timeout as error:
             raise FetchError(f"{shown}: no answer in time", "try again, or use a mirror") from error
+        except _Downgrade as error:
+            raise FetchError(f"{shown}: redirects from https to http", "use another mirror") from error
         except (requests.RequestException, Urllib3Error, ValueError) as error:
             remedy = "check the network, set HTTPS_PROXY, use --mirror, or build with --offline"
-            raise FetchError(f"{shown}: cannot be reached", remedy) from error
-        _refuse_downgrade(response, shown)
+            raise FetchError(f"{shown}: {_trouble(error)}", remedy) from error
         if response.status_code >= 400 and response.status_code != _UNSATISFIABLE:  # noqa: PLR2004
             response.close()
             raise FetchError(
@@ -168,23 +190,35 @@ class Http:
         return response
 
 
-def _refuse_downgrade(response: requests.Response, shown: str) -> None:
-    """A redirect from https to http would show everybody on the way what is fetched, and let them change it."""
-    hops = [*response.history, response]
-    for before, after in pairwise(hops):
-        if before.url.startswith("https://") and not after.url.startswith("https://"):
-            response.close()
-            raise FetchError(f"{shown}: redirects from https to http", "use another mirror")
+def _trouble(error: Exception) -> str:
+    """What kept a request from being answered; urllib3 keeps the reason of its last try."""
+    reason = getattr(error.args[0] if error.args else None, "reason", None)
+    if isinstance(reason, NameResolutionError):
+        return "its host's name is not known (DNS)"
+    return "no answer in time" if isinstance(reason, ReadTimeoutError) else "cannot be reached"
 
 
-def _fits(response: requests.Response, have: int) -> bool:
-    """Whether a 206 answer begins where the part ends (RFC 9110, 14.4)."""
+def _validator(response: requests.Response) -> str | None:
+    """The name of this version of the file, where it is a strong one (RFC 9110, 8.8.3)."""
+    etag = response.headers.get("ETag", "")
+    return etag if etag and not etag.startswith("W/") else None
+
+
+def _fits(response: requests.Response, part: _Part) -> bool:
+    """Whether a 206 answer begins where the part ends and is of the same version (RFC 9110, 14.4 and 15.3.7)."""
     if response.status_code != _PARTIAL:
         return True
-    return response.headers.get("Content-Range", "").startswith(f"bytes {have}-")
+    if part.validator and _validator(response) not in {None, part.validator}:
+        return False
+    ranged = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
+    return ranged is not None and int(ranged[1]) == part.size
 
 
 def _total(response: requests.Response, have: int) -> int | None:
+    """Bytes of the whole file, as far as the server says."""
+    ranged = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
+    if response.status_code == _PARTIAL and ranged and ranged[2] != "*":
+        return int(ranged[2])
     length = response.headers.get("Content-Length", "")
     return have + int(length) if length.isascii() and length.isdigit() else None
 
@@ -209,6 +243,7 @@ class _Part:
     def __init__(self, path: Path, algorithms: set[str], *, keep: bool) -> None:
         self._path = path
         self._algorithms = algorithms
+        self._keep = keep
         self._file = path.open("r+b" if keep and path.exists() else "w+b")
         self.validator: str | None = None
         self._begin()
@@ -231,6 +266,11 @@ class _Part:
         self.size += len(piece)
         for found in self._hashes.values():
             found.update(piece)
+
+    @property
+    def resumable(self) -> bool:
+        """Whether more may be appended to what is there."""
+        return self._keep or self.validator is not None
 
     def begin_anew(self) -> None:
         """Forget what came so far."""

@@ -7,7 +7,7 @@ import os
 import re
 import sys
 import tempfile
-import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -43,48 +43,43 @@ class Locked:
 
 
 class Lock:
-    """The lock file as it was read, and what this run adds; safe for several threads."""
+    """The lock file as it was read, and what this run adds. Whoever adds sees to it that nobody else does meanwhile."""
 
     def __init__(self, path: Path, entries: dict[str, Locked]) -> None:
         self._path = path
         self._entries = entries
-        self._turn = threading.Lock()
 
     @classmethod
     def load(cls, path: Path) -> Lock:
         """Read a lock file; a missing one is empty. Raises LockError when it cannot be understood."""
-        try:
-            text = path.read_text(encoding="utf-8")
-        except FileNotFoundError:
-            return cls(path, {})
-        except (OSError, UnicodeDecodeError) as error:
-            raise LockError(f"{path}: cannot be read", "put it back from version control") from error
-        try:
-            listed = tomllib.loads(text).get("artifact", [])
-            entries = [_entry(item) for item in listed]
-        except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
-            raise LockError(f"{path}: damaged ({error})", "put it back from version control") from error
-        return cls(path, {entry.url: entry for entry in entries})
+        return cls(path, _read(path))
+
+    def reread(self) -> None:
+        """See what another build has written meanwhile. Raises LockError as `load` does."""
+        self._entries = _read(self._path)
 
     def get(self, url: str) -> Locked | None:
         """What is known of upstream's URL."""
         return self._entries.get(url)
 
-    def hold(self, artifact: Artifact) -> None:
-        """Raise LockError when the lock says otherwise than the recipe: neither silently wins."""
-        locked = self.get(artifact.url)
-        pinned = artifact.digest
-        if locked and pinned and pinned.algorithm == "sha256" and pinned != locked.digest:
+    def hold(self, pinned: Mapping[Artifact, Digest]) -> None:
+        """Raise LockError where the lock says otherwise than a recipe, whose pins are given as sha256."""
+        lines = [
+            f"{artifact.title} is {locked.digest}, but {artifact.recipe} pins {sha256}"
+            for artifact, sha256 in pinned.items()
+            if (locked := self.get(artifact.url)) and locked.digest != sha256
+        ]
+        if lines:
             raise LockError(
-                f"{self._path}: {artifact.title} is {locked.digest}, but {artifact.recipe} pins {pinned}",
+                f"{self._path}: {'; '.join(lines)}",
                 "find out which is right, then delete the lock's entry or mend the recipe",
             )
 
     def add(self, url: str, digest: Digest, size: int, now: datetime, origin: Origin) -> None:
-        """Record a first sight."""
-        with self._turn:
-            self._entries[url] = Locked(url, digest, size, now.strftime("%Y-%m-%dT%H:%M:%SZ"), origin)
-            self._save()
+        """Record a first sight, beside what other builds have recorded meanwhile."""
+        self.reread()
+        self._entries[url] = Locked(url, digest, size, now.strftime("%Y-%m-%dT%H:%M:%SZ"), origin)
+        self._save()
 
     def _save(self) -> None:
         """Write aside, rename; entries sorted by URL."""
@@ -101,6 +96,23 @@ class Lock:
         except BaseException:
             Path(aside).unlink(missing_ok=True)
             raise
+
+
+def _read(path: Path) -> dict[str, Locked]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise LockError(f"{path}: cannot be read", "put it back from version control") from error
+    try:
+        entries = [_entry(item) for item in tomllib.loads(text).get("artifact", [])]
+    except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise LockError(f"{path}: damaged ({error})", "put it back from version control") from error
+    found = {entry.url: entry for entry in entries}
+    if len(found) != len(entries):
+        raise LockError(f"{path}: damaged (a URL stands in it twice)", "find out which entry is right")
+    return found
 
 
 def _entry(item: dict[str, Any]) -> Locked:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from builder.errors import FetchError
 
@@ -17,10 +17,10 @@ def parse_mirror(text: str) -> dict[str, str]:
 
     Raises FetchError when it is neither.
     """
-    parts = urlsplit(text)
-    if parts.scheme in {"http", "https"} and parts.hostname:
+    parts = _split(text)
+    if parts and parts.scheme in {"http", "https"} and parts.hostname:
         return {EVERYTHING: text}
-    if parts.scheme in {"", "file"} and Path(unquote(parts.path)).is_dir():
+    if parts and parts.scheme in {"", "file"} and Path(unquote(parts.path)).is_dir():
         return {EVERYTHING: str(Path(unquote(parts.path)).absolute())}
     raise FetchError(
         f"mirror {without_credentials(text)}: neither an http(s) URL nor a folder that is there",
@@ -64,9 +64,19 @@ def is_local(place: str) -> bool:
 
 def without_credentials(url: str) -> str:
     """A URL as messages may show it: without user, password, query or fragment."""
-    parts = urlsplit(url)
+    parts = _split(url)
+    if parts is None:
+        return "(a mirror that is not a URL)"
     if not parts.scheme:
         return url
-    host = parts.hostname or ""
-    port = f":{parts.port}" if parts.port else ""
-    return urlunsplit((parts.scheme, host + port, parts.path, "", ""))
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def _split(url: str) -> SplitResult | None:
+    """The parts of a URL; None when its host or port cannot be one."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return None
+    return parts

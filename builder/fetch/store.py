@@ -20,7 +20,7 @@ class Store:
     artifacts/sha256/<hex>    whole files, named by what they hash to
     artifacts/sha512/<hex>    the sha256 of the file that has this sha512
     unverified/<name>.part    what is being downloaded, or was cut off
-    unverified/<name>.lock    held by the one who downloads it
+    unverified/<name>.lock    held by the one who downloads it, or who writes bundler.lock
     """
 
     def __init__(self, root: Path) -> None:
@@ -52,12 +52,18 @@ class Store:
     @contextmanager
     def partial(self, name: str) -> Iterator[Path]:
         """The place for a download of that name, held against other builds for as long as the block runs."""
+        with self.held(name):
+            yield self.root / "unverified" / f"{name}.part"
+
+    @contextmanager
+    def held(self, name: str) -> Iterator[None]:
+        """Hold that name against other threads and builds for as long as the block runs."""
         folder = self.root / "unverified"
         folder.mkdir(parents=True, exist_ok=True)
         handle = os.open(folder / f"{name}.lock", os.O_RDWR | os.O_CREAT, 0o644)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
-            yield folder / f"{name}.part"
+            yield
         finally:
             os.close(handle)
 

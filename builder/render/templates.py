@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+import traceback
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -59,12 +60,25 @@ def render(
     except jinja2.TemplateSyntaxError as error:
         raise RenderError(f"{source.origin}:{error.lineno}: {error.message}", "mend the overlay") from error
     except jinja2.UndefinedError as error:
-        raise RenderError(f"{source.origin}: {error.message}", "use a name that the plan has") from error
+        secrets = [plan.cluster.join.token, *(pair.key for pair in pairs.values())]
+        told = error.message or ""
+        wrong = "an unknown name" if any(secret and secret in told for secret in secrets) else told
+        raise RenderError(f"{source.origin}:{_line(error)}: {wrong}", "use a name that the plan has") from error
     except RenderError as error:
-        raise RenderError(f"{source.origin}: {error.message}", error.remedy) from error
+        raise RenderError(f"{source.origin}:{_line(error)}: {error.message}", error.remedy) from error
+    except Exception as error:
+        # whatever a user's template runs into; its own words could hold a secret
+        wrong = f"{type(error).__name__} while rendering"
+        raise RenderError(f"{source.origin}:{_line(error)}: {wrong}", "mend the overlay") from error
     if source.block and (not text.endswith("\n") or re.search(r"^# (BEGIN|END) bundler ", text, re.MULTILINE)):
         raise RenderError(f"{source.origin}: a block ends in a newline and holds no marker lines", "mend the overlay")
     return text.encode()
+
+
+def _line(error: BaseException) -> int:
+    """The template's line in which it happened: jinja2 rewrites tracebacks to say so."""
+    lines = [line for frame, line in traceback.walk_tb(error.__traceback__) if frame.f_code.co_filename == "<template>"]
+    return lines[-1] if lines else 1
 
 
 def _base64(text: str) -> str:

@@ -172,7 +172,7 @@ def test_a_failing_build_leaves_the_old_dist_and_no_litter(site):
     (site.folder / "overlays" / "host" / "etc" / "motd.j2").write_text("{{ nothing.here }}")
     done = site.build(check=False)
     assert done.returncode == 2
-    assert "motd.j2: 'nothing' is undefined" in done.stderr
+    assert "motd.j2:1: 'nothing' is undefined" in done.stderr
     assert digests(site.dist) == before
     assert [path.name for path in (site.folder / "dist").iterdir()] == ["three-node"]
 

@@ -122,11 +122,25 @@ def test_half_of_another_file_does_not_spoil_the_next_download(server, run):
     with pytest.raises(FetchError):
         run(artifact(server))
     server.pages["/dl/tool"] = Page(BODY)
-    with pytest.raises(FetchError, match="its digest is"):
-        run(artifact(server))
-    assert run.is_clean()
+    server.requests.clear()
     run(artifact(server))
     assert run.artifacts_in_store() == [SHA256]
+    assert [range_ for _, range_ in server.requests] == ["bytes=250000-", ""]
+
+
+def test_a_range_that_gives_less_than_asked_is_no_end(server, run):
+    server.pages["/dl/tool"] = Page(BODY, cut=500_000, times=1, share=300_000, headers={"ETag": '"v1"'})
+    wanted = artifact(server, digest=None)
+    run(wanted)
+    assert Lock.load(run.lock_path).get(wanted.url).digest.hex == SHA256
+
+
+@pytest.mark.parametrize("headers", [{}, {"ETag": '"v1"'}])
+def test_what_no_digest_is_known_of_is_never_sewn_together_from_two_versions(server, run, headers):
+    server.pages["/dl/tool"] = Page(BODY[::-1], cut=100_000, times=1, then=BODY, headers=headers)
+    wanted = artifact(server, digest=None)
+    run(wanted)
+    assert Lock.load(run.lock_path).get(wanted.url).digest.hex == SHA256
 
 
 def test_a_part_longer_than_the_file_is_begun_anew(server, run):
@@ -199,6 +213,49 @@ def test_a_host_that_does_not_answer_is_one_error(run, server):
     with pytest.raises(FetchError, match="cannot be reached; check the network"):
         run(replace(artifact(server), url="http://127.0.0.1:1/x"))
     assert run.is_clean()
+
+
+def test_a_name_that_nobody_knows_is_told_apart(run, server):
+    too_long_to_be_asked_for = ".".join(["a" * 60] * 5)
+    with pytest.raises(FetchError, match=r"its host's name is not known \(DNS\)"):
+        run(replace(artifact(server), url=f"http://{too_long_to_be_asked_for}/x"))
+
+
+@pytest.fixture
+def pem(tmp_path):
+    """A self-signed certificate for 127.0.0.1 and its key, in one file."""
+    path = tmp_path / "tls.pem"
+    command = "openssl req -x509 -nodes -newkey ec -pkeyopt ec_paramgen_curve:P-256 -days 2 -subj /CN=x -out".split()
+    given = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(tmp_path / "key")]
+    subprocess.run([*command, str(path), *given], check=True, capture_output=True)
+    path.write_text(path.read_text() + (tmp_path / "key").read_text())
+    return path
+
+
+def test_the_usual_variable_brings_a_ca_and_without_it_tls_is_not_trusted(run, pem, monkeypatch):
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+    with serving(pem) as server:
+        server.pages["/dl/tool"] = Page(BODY)
+        with pytest.raises(FetchError, match="its TLS certificate is not trusted; set REQUESTS_CA_BUNDLE"):
+            run(artifact(server))
+        assert run.is_clean()
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(pem))
+        run(artifact(server))
+    assert run.artifacts_in_store() == [SHA256]
+
+
+def test_a_redirect_from_https_to_http_is_not_followed(run, server, pem, monkeypatch):
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(pem))
+    server.pages["/dl/tool"] = Page(BODY)
+    with serving(pem) as safe:
+        safe.pages["/dl/tool"] = Page(location=f"{server.url}/dl/tool")
+        with pytest.raises(FetchError, match="redirects from https to http; use another mirror"):
+            run(artifact(safe))
+        assert not server.requests
+        safe.pages["/moved"], safe.pages["/dl/tool"] = Page(location="/dl/tool"), Page(BODY)
+        run(artifact(safe, "/moved"))
+    assert run.artifacts_in_store() == [SHA256]
 
 
 def test_all_failures_are_listed_and_the_others_are_kept(server, run):
@@ -322,6 +379,27 @@ def test_the_lock_never_replaces_what_a_recipe_pins(server, run):
         run(artifact(server, digest=Digest("sha256", "2" * 64)))
 
 
+def test_a_sha512_pin_that_the_lock_contradicts_is_an_error_too(server, run):
+    server.pages["/dl/tool"] = Page(b"an older file")
+    run(artifact(server, digest=None))
+    server.pages["/dl/tool"] = Page(BODY)
+    with pytest.raises(LockError, match=rf"recipes/tool\.toml pins sha256:{SHA256}"):
+        run(artifact(server, digest=Digest("sha512", SHA512)))
+
+
+def test_builds_at_once_keep_each_others_entries_and_hold_to_the_first(server, run):
+    for path in ("/a", "/b"):
+        server.pages[path] = Page(BODY)
+    early, late = Lock.load(run.lock_path), Lock.load(run.lock_path)
+    for lock, path in ((early, "/a"), (late, "/b"), (late, "/a")):
+        given = {"store": run.store, "lock": lock, "mirrors": {}, "options": FetchOptions(backoff=0.01)}
+        fetch_all([artifact(server, path, None)], **given, now=NOW, sink=run.events.append)
+    kept = Lock.load(run.lock_path)
+    assert kept.get(server.url + "/a")
+    assert kept.get(server.url + "/b")
+    assert server.total("/a") == 1
+
+
 @pytest.mark.parametrize("key", ["up.example", "https://up.example", "https://up.example/", "up.example/dl"])
 def test_a_mirror_takes_the_place_of_a_host_or_prefix(server, run, key):
     rest = "" if key.endswith("dl") else "/dl"
@@ -344,10 +422,21 @@ def test_a_folder_serves_as_a_mirror(server, run, tmp_path):
         )
 
 
-@pytest.mark.parametrize("text", ["ftp://x/y", "/nonexistent/folder", "http://", "nonsense"])
+@pytest.mark.parametrize(
+    "text",
+    ["ftp://x/y", "/nonexistent/folder", "http://", "nonsense", "http://u:hunter2@x:port/", "http://u:hunter2@[::1"],
+)
 def test_what_is_no_mirror_is_refused(text):
-    with pytest.raises(FetchError, match="neither an http"):
+    with pytest.raises(FetchError, match="neither an http") as refused:
         parse_mirror(text)
+    assert "hunter2" not in str(refused.value)
+
+
+def test_a_mirror_of_cluster_yaml_that_is_no_url_is_one_clear_error(server, run):
+    with pytest.raises(FetchError, match="a mirror that is not a URL") as failed:
+        run(artifact(server), mirrors={"127.0.0.1": "http://u:hunter2@x:port", "*": "http://u:hunter2@x:port"})
+    assert "hunter2" not in str(failed.value)
+    assert run.is_clean()
 
 
 def test_two_processes_fetch_one_file_once(server, run, tmp_path):
@@ -374,6 +463,7 @@ def test_a_damaged_lock_is_one_clear_error(run, server):
         "nonsense",
         "artifact = 7\n",
         '[[artifact]]\nurl = "x"\ndigest = "md5:0"\n',
+        f'[[artifact]]\nurl = "x"\nsize = 1\ndate = ""\norigin = "first-download"\ndigest = "sha256:{SHA256}"\n' * 2,
     ):
         run.lock_path.write_text(text)
         with pytest.raises(LockError, match="damaged"):
