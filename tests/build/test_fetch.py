@@ -225,7 +225,21 @@ def test_a_name_that_nobody_knows_is_told_apart(run, server):
 def pem(tmp_path):
     """A self-signed certificate for 127.0.0.1 and its key, in one file."""
     path = tmp_path / "tls.pem"
-    command = "openssl req -x509 -nodes -newkey ec -pkeyopt ec_paramgen_curve:P-256 -days 2 -subj /CN=x -out".split()
+    command = [
+        "openssl",
+        "req",
+        "-x509",
+        "-nodes",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=x",
+        "-out",
+    ]
     given = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(tmp_path / "key")]
     subprocess.run([*command, str(path), *given], check=True, capture_output=True)
     path.write_text(path.read_text() + (tmp_path / "key").read_text())
