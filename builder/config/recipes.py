@@ -204,7 +204,12 @@ def _recipe(files: list[_File], problems: list[Problem]) -> Recipe | None:
     last = files[-1]
     missing = list(_missing(data))
     problems += [last.problem(where, "missing", remedy) for where, remedy in missing]
-    return None if missing else _made(data, str(last.path), tuple(replaced))
+    if missing:
+        return None
+    if {"follows", "default"} <= data.get("version", {}).keys():
+        remedy = "leave it out, or set spec.components in cluster.yaml"
+        problems.append(last.problem(("version", "default"), "stands beside follows", remedy))
+    return _made(data, str(last.path), tuple(replaced))
 
 
 def _laid_over(base: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
@@ -234,8 +239,13 @@ def _missing(data: Mapping[str, Any]) -> Iterator[tuple[_Path, str]]:
                 yield ("source", key), f"write {key} = …"
         if not data.get("file"):
             yield ("file",), "say with [[file]] where the artifact's files go"
-    archive = (source or {}).get("kind") == "archive"
-    for index, file in enumerate(data.get("file", [])):
+    if source is None and data.get("file"):
+        yield ("source",), "say with [source] where the files come from"
+    yield from _missing_of_files(data.get("file", []), archive=(source or {}).get("kind") == "archive")
+
+
+def _missing_of_files(files: Iterable[Mapping[str, Any]], *, archive: bool) -> Iterator[tuple[_Path, str]]:
+    for index, file in enumerate(files):
         if "path" not in file:
             yield ("file", index, "path"), "write path = …"
         if archive and "member" not in file:

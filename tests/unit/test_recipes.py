@@ -123,6 +123,11 @@ BAD = {
         "has an unknown placeholder; known are {arch}, {number}, {version}",
     ),
     "no files": (WHOLE + SOURCE, "file: missing; say with [[file]]"),
+    "files from nowhere": (WHOLE + '[[file]]\npath = "/x"\n', "source: missing; say with [source]"),
+    "two versions": (
+        WHOLE + '[version]\nfollows = "kubernetes"\ndefault = "v1"\n',
+        "x.toml:7:1: version.default: stands beside follows; leave it out, or set spec.components",
+    ),
     "no member": (WHOLE + SOURCE.replace("binary", "archive") + '[[file]]\npath = "/x"\n', "file[0].member: missing"),
     "unit": (WHOLE + 'units = ["x; reboot"]\n', "units[0]: 'x; reboot' is wrong"),
     "control character": (WHOLE + 'notice = "a\\u001bb"\n', "notice: not a text in quotes"),
