@@ -96,6 +96,14 @@ def _endpoint(text: str) -> str:
     return text
 
 
+def _mirror_place(text: str) -> str:
+    try:
+        _ = urlsplit(text).port
+    except ValueError as error:
+        raise refuse("this", "a port is 0 to 65535", "has no such port") from error
+    return text
+
+
 def _token(text: str) -> str:
     if text == _SEED_TOKEN:
         raise refuse("this token is printed in a public document", "make one: openssl rand -hex 16")
@@ -186,7 +194,9 @@ MirrorPlace = Annotated[
         r"https?://[^\s\x00-\x1f\x7f]+|(file://)?/[^\x00-\x1f\x7f]*",
         "an http(s) URL or an absolute path",
         "https://files.m.daocloud.io",
+        _mirror_place,
         most=2000,
+        secret=True,  # it may hold a password
     ),
 ]
 ComponentName = Annotated[str, Text(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", "the name of a recipe", "containerd")]

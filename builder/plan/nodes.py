@@ -125,6 +125,8 @@ def _no_path_twice(plan: NodePlan) -> None:
     owners: dict[str, str] = {}
     claims = [(file.path, file.component) for file in plan.payload]
     claims += [(file.path, file.component) for file in plan.overlays]
+    claims += [(path, "a recipe's links") for path in plan.links]
+    claims += [(path, "a recipe's directories") for path in plan.directories]
     for path, component in claims:
         if path in owners:
             raise PlanError(

@@ -125,7 +125,7 @@ SHAPES = [
     Case("taint effect", "spec/nodes/0/taints", [{"key": "a", "effect": "Never"}], "give 'NoSchedule'"),
     Case("image", "spec/kubernetes/pauseImage", "pause", "is not an image with registry, path and tag"),
     Case("short token", "spec/join", {"method": "bootstrap-token", "token": "short"}, "this is not a bootstrap token"),
-    Case("mirror", "spec/mirrors", {"dl.k8s.io": "ftp://x"}, "is not an http(s) URL or an absolute path"),
+    Case("mirror", "spec/mirrors", {"dl.k8s.io": "ftp://x"}, "this is not an http(s) URL or an absolute path"),
     Case("shell in a name", "metadata/name", "$(reboot)", "is not a lower-case name"),
     Case("no CA key", "spec/pki/clusterCA", {"certificate": "ca.pem"}, "missing"),
 ]
@@ -158,6 +158,12 @@ RULES = [
     Case("subnet size", "spec/nodes/0/podSubnet", "172.7.0.0/20", "is not a /24"),
     Case(
         "first subnet", "spec/nodes/0/podSubnet", "172.7.0.0/24", "is the first of podCIDR, which flannel never gives"
+    ),
+    Case(
+        "mirror port",
+        "spec/mirrors",
+        {"here": "http://user:hunter2@mirror:abc"},
+        "this has no such port; a port is 0 to 65535",
     ),
     Case("octet 0", "spec/nodes/0/address", "10.1.2.0", "octet 0 means the first subnet"),
     Case("API host with dots", "spec/apiServer/endpoint", "https://a..b:6443", "is not an https URL"),

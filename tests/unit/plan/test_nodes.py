@@ -64,6 +64,12 @@ def test_two_components_that_claim_one_path_are_refused():
         plan(cluster(), [TOOL, other])
 
 
+@pytest.mark.parametrize("claim", [{"links": {"/opt/tool": "/x"}}, {"directories": {"/opt/tool": 0o755}}])
+def test_a_link_or_folder_in_the_place_of_a_file_is_refused(claim):
+    with pytest.raises(BundlerError, match="/opt/tool is claimed by tool and by a recipe's"):
+        plan(cluster(), [TOOL, recipe("other", **claim)])
+
+
 def test_an_overlay_without_a_recipe_is_refused():
     with pytest.raises(BundlerError, match=r"add recipes/stray\.toml"):
         plan(cluster(), [TOOL], {"stray": overlay("/etc/x")})
