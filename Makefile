@@ -13,7 +13,7 @@ SHELLCHECKED := overlays/firewall/opt/kubernetes/bin/bundler-firewall tools/setu
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST)
 
-$(READY): pyproject.toml tools/setup
+$(READY): pyproject.toml tools/setup tools/constraints.txt
 	tools/setup python $(PYTHON) $(VENV)
 	@touch $@
 
