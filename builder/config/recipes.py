@@ -26,7 +26,7 @@ _MODE = re.compile(r"0[0-7]{3}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
 _URL = re.compile(r"(https?://[A-Za-z0-9.:-]+/|\{url\})[A-Za-z0-9._~/{}%+-]*")
 _MEMBER = re.compile(r"[A-Za-z0-9._@+/{}-]+")
-_WHEN = re.compile(r"[a-z]+=[a-z-]+")
+_WHEN = re.compile(r"[a-z-]+=[a-z-]+(,[a-z-]+=[a-z-]+)*")
 _VERSION = re.compile(r"v?[0-9][A-Za-z0-9.+-]*")
 _WORDS = {"url": {"version", "number", "arch"}, "checksum": {"version", "number", "arch", "url"}, "member": {"arch"}}
 
@@ -38,11 +38,12 @@ _SHAPES: dict[str, Any] = {
     "homepage": (None, _TEXT),
     "notice": (None, _TEXT),
     "roles": [(_NAME, "the name of a role")],
+    "when": (_WHEN, 'a condition such as "network=static"'),
     "units": [(_UNIT, "a unit's name such as kubelet.service")],
     "restarts": [(_UNIT, "a unit's name such as kubelet.service")],
     "order": int,
     "version": {
-        "follows": (re.compile("kubernetes"), '"kubernetes"'),
+        "follows": (re.compile("kubernetes|coredns|pause-image"), '"kubernetes", "coredns" or "pause-image"'),
         "default": (_VERSION, "a version such as v1.2.3"),
     },
     "source": {
@@ -262,7 +263,8 @@ def _made(data: Mapping[str, Any], origin: str, replaced: tuple[str, ...]) -> Re
         origin=origin,
         homepage=data.get("homepage", ""),
         notice=data.get("notice", ""),
-        follows_kubernetes="follows" in version,
+        when=data.get("when"),
+        follows=version.get("follows"),
         default_version=version.get("default"),
         source=_source(source) if source else None,
         files=tuple(_file(file, source) for file in data.get("file", [])),

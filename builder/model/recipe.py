@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-ArtifactKind = Literal["binary", "archive"]
+ArtifactKind = Literal["binary", "archive", "image"]
+Follows = Literal["kubernetes", "coredns", "pause-image"]
 ChecksumFormat = Literal["bare", "sums", "clearsigned"]
 
 
@@ -68,7 +69,8 @@ class Recipe:
     origin: str
     homepage: str = ""
     notice: str = ""
-    follows_kubernetes: bool = False
+    when: str | None = None
+    follows: Follows | None = None
     default_version: str | None = None
     source: Source | None = None
     files: tuple[RecipeFile, ...] = ()

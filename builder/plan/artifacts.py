@@ -5,14 +5,19 @@ from __future__ import annotations
 from builder.errors import PlanError
 from builder.model.cluster import Cluster
 from builder.model.recipe import Artifact, Checksum, Recipe
+from builder.model.versions import MINORS, minor_of
 
 
 def version_of(recipe: Recipe, cluster: Cluster) -> str:
-    """The component's version: what cluster.yaml says, else Kubernetes' own, else the recipe's default."""
+    """The component's version: what cluster.yaml says, else what it follows, else the recipe's default."""
     if recipe.name in cluster.versions:
         return cluster.versions[recipe.name]
-    if recipe.follows_kubernetes:
+    if recipe.follows == "kubernetes":
         return cluster.kubernetes
+    if recipe.follows == "coredns":
+        return MINORS[minor_of(cluster.kubernetes)].coredns
+    if recipe.follows == "pause-image":
+        return cluster.pause_image.rpartition(":")[2]
     return recipe.default_version or ""
 
 
@@ -30,7 +35,7 @@ def artifact_of(recipe: Recipe, cluster: Cluster, arch: str) -> Artifact | None:
             f"{recipe.origin}: recipe {recipe.name} has no version",
             f"give it [version] default, or set spec.components.{recipe.name}",
         )
-    words = {"version": version, "number": version.removeprefix("v"), "arch": arch}
+    words = {"version": version, "number": version.removeprefix("v"), "arch": arch, "pause_image": cluster.pause_image}
     url = source.url.format(**words)
     checksum = None
     if source.checksum_url:
