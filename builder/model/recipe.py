@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-ArtifactKind = Literal["binary", "archive"]
+ArtifactKind = Literal["binary", "archive", "image"]
 ChecksumFormat = Literal["bare", "sums", "clearsigned"]
 
 
@@ -31,7 +31,10 @@ class Checksum:
 
 @dataclass(frozen=True)
 class Source:
-    """Where an artifact is fetched from; `url` and `checksum_url` take {version}, {number} and {arch}."""
+    """Where an artifact is fetched from; `url` and `checksum_url` take {version}, {number} and {arch}.
+
+    The url of an image may be docker://{pause_image}, too.
+    """
 
     url: str
     kind: ArtifactKind
@@ -69,6 +72,7 @@ class Recipe:
     homepage: str = ""
     notice: str = ""
     follows_kubernetes: bool = False
+    follows_pause_image: bool = False
     default_version: str | None = None
     source: Source | None = None
     files: tuple[RecipeFile, ...] = ()
@@ -84,7 +88,11 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Artifact:
-    """One download: a component at a version for an arch. `digest` None means that no recipe pins it."""
+    """One download: a component at a version for an arch. `digest` None means that no recipe pins it.
+
+    An image has the url docker://REGISTRY/PATH:TAG, and its digest is that of the manifest which the tag names:
+    mostly a list of manifests, so both arches have one url and one digest, and `arch` chooses from the list.
+    """
 
     component: str
     version: str

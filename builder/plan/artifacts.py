@@ -8,7 +8,12 @@ from builder.model.recipe import Artifact, Checksum, Recipe
 
 
 def version_of(recipe: Recipe, cluster: Cluster) -> str:
-    """The component's version: what cluster.yaml says, else Kubernetes' own, else the recipe's default."""
+    """The component's version: what cluster.yaml says, else Kubernetes' own, else the recipe's default.
+
+    The pause image's version is its tag.
+    """
+    if recipe.follows_pause_image:
+        return cluster.pause_image.rpartition(":")[2]
     if recipe.name in cluster.versions:
         return cluster.versions[recipe.name]
     if recipe.follows_kubernetes:
@@ -31,7 +36,7 @@ def artifact_of(recipe: Recipe, cluster: Cluster, arch: str) -> Artifact | None:
             f"give it [version] default, or set spec.components.{recipe.name}",
         )
     words = {"version": version, "number": version.removeprefix("v"), "arch": arch}
-    url = source.url.format(**words)
+    url = source.url.format(pause_image=cluster.pause_image, **words)
     checksum = None
     if source.checksum_url:
         checksum = Checksum(source.checksum_url.format(url=url, **words), source.checksum_format)

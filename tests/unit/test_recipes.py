@@ -120,7 +120,7 @@ BAD = {
     "scheme": (WHOLE + SOURCE.replace("https", "ftp") + '[[file]]\npath = "/x"\n', "source.url: 'ftp://"),
     "placeholder": (
         WHOLE + SOURCE.replace("{arch}", "{cpu}") + '[[file]]\npath = "/x"\n',
-        "has an unknown placeholder; known are {arch}, {number}, {version}",
+        "has an unknown placeholder; known are {arch}, {number}, {pause_image}, {version}",
     ),
     "no files": (WHOLE + SOURCE, "file: missing; say with [[file]]"),
     "files from nowhere": (WHOLE + '[[file]]\npath = "/x"\n', "source: missing; say with [source]"),
