@@ -52,7 +52,7 @@ class _Tokens(TokenAuth):  # type: ignore[misc] # oras has no types
         """User and password as HTTP's basic auth has them, where there are any."""
         return getattr(self, "_basic_auth", None)
 
-    def token(self, challenge: str) -> str | None:
+    def ask(self, challenge: str) -> str | None:
         """A token by the registry's own challenge; None when it is refused. Raises FetchError when nobody answers."""
         asked = parse_auth_header(challenge)
         if not asked.realm:
@@ -97,11 +97,11 @@ class RegistryAuth(AuthBase):
         # a registry hands blobs over to other hosts by redirects: they get no token of this one
         if response.status_code != _UNAUTHORIZED or urlsplit(response.url).netloc != self._host:
             return response
+        response.close()  # its status is all that matters, whoever reads it
         header = self._fresh(response.headers.get("WWW-Authenticate", ""))
         if header is None:
             return response
         self._header = header
-        response.close()
         request = response.request.copy()
         request.headers["Authorization"] = header
         answer: requests.Response = response.connection.send(request, **options)
@@ -115,5 +115,5 @@ class RegistryAuth(AuthBase):
         realm = urlsplit(parse_auth_header(challenge).realm or "")
         if realm.scheme not in {"http", "https"} or (self._scheme == "https" and realm.scheme == "http"):
             return None  # no password goes over http to where it was asked for over https
-        token = self._tokens.token(challenge)
+        token = self._tokens.ask(challenge)
         return f"Bearer {token}" if token else None
