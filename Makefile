@@ -6,7 +6,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-SHELLCHECKED := overlays/firewall/opt/kubernetes/bin/bundler-firewall tools/setup .ci/run
+SHELLCHECKED := overlays/firewall/opt/kubernetes/bin/bundler-firewall \
+	overlays/images/opt/kubernetes/bin/import-images tools/setup .ci/run
 
 .PHONY: help demo test lint unit cover bench fmt clean
 

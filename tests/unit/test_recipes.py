@@ -14,8 +14,6 @@ FACTS = [item for item in ALL_FACTS if item["arch"] in {"amd64", "arm64"}]
 OURS = {"kubelet", "kubectl", "containerd", "runc", "cni-plugins", "crictl", "etcd"}
 IMAGES = {"image-pause": "pause", "image-coredns": "coredns"}
 IMAGE_FACTS = [item for item in ALL_FACTS if item["component"] in IMAGES]
-OVERLAYS_ONLY = {"host", "firewall", "static-network"}
-
 
 def url_of(recipe, version, arch):
     return recipe.source.url.format(version=version, number=version.removeprefix("v"), arch=arch)
@@ -160,7 +158,7 @@ BAD = {
     "scheme": (WHOLE + SOURCE.replace("https", "ftp") + '[[file]]\npath = "/x"\n', "source.url: 'ftp://"),
     "placeholder": (
         WHOLE + SOURCE.replace("{arch}", "{cpu}") + '[[file]]\npath = "/x"\n',
-        "has an unknown placeholder; known are {arch}, {number}, {version}",
+        "has an unknown placeholder; known are {arch}, {number}, {pause_image}, {version}",
     ),
     "no files": (WHOLE + SOURCE, "file: missing; say with [[file]]"),
     "files from nowhere": (WHOLE + '[[file]]\npath = "/x"\n', "source: missing; say with [source]"),
