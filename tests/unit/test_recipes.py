@@ -15,6 +15,7 @@ OURS = {"kubelet", "kubectl", "containerd", "runc", "cni-plugins", "crictl", "et
 IMAGES = {"image-pause": "pause", "image-coredns": "coredns"}
 IMAGE_FACTS = [item for item in ALL_FACTS if item["component"] in IMAGES]
 
+
 def url_of(recipe, version, arch):
     return recipe.source.url.format(version=version, number=version.removeprefix("v"), arch=arch)
 
