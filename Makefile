@@ -39,7 +39,7 @@ kubernetes: ## Kubernetes 1.20 from Debian's source, for the tests (minutes, onc
 	@tools/kubernetes >/dev/null || [ $$? -eq 75 ]
 
 unit: $(READY) ## all tests, on all cores
-	$(BIN)/pytest -n auto -q tests
+	$(BIN)/pytest -n auto --dist loadgroup -q tests
 
 cover: $(READY) ## the tests with branch coverage
 	$(BIN)/coverage erase
