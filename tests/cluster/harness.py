@@ -6,8 +6,10 @@
         host.wait_for("https://127.0.1.1:6443/readyz", ca=host.path("/opt/kubernetes/ssl/ca.pem"))
 
 Nodes of such a cluster have addresses out of 127.0.1.0/24, which are all this machine: members use the same ports on
-different addresses. What a unit binds to 127.0.0.1 would still meet on one port; `own` puts the host's own address
-in its place.
+different addresses. What a unit binds to 127.0.0.1 or 0.0.0.0 would still meet on one port; `own` puts the host's own
+address in their place. Kubernetes refuses loopback addresses in Endpoints: with such nodes the API server serves, but
+its own Service `kubernetes` never gets an endpoint (it logs that every 10 s). Where a test needs that, give the nodes
+other addresses, and those to lo (`ip addr add 10.213.0.1/32 dev lo`, as root; take them away afterwards).
 
 Not systemd's: no order or dependency between units (the test starts them), no Restart=, no cgroup, no sandboxing
 settings (User=, ProtectSystem= and the like are ignored: everything runs as the user of the tests), no timers.
@@ -49,7 +51,7 @@ class Host:
         self.folder = Path(folder).resolve()
         self.bins = Path(bins).resolve()
         self.processes = {}
-        self._replace = ({"127.0.0.1": own} if own else {}) | (replace or {})
+        self._replace = ({"127.0.0.1": own, "0.0.0.0": own} if own else {}) | (replace or {})
         self._prefixes = prefixes
         self.path("/run").mkdir(parents=True, exist_ok=True)
         (self.folder / "log").mkdir(exist_ok=True)
@@ -90,12 +92,13 @@ class Host:
     def rewrite(self, text):
         """Host paths and `replace` in a text, in one pass: what was put in is not looked at again."""
         prefixes = "|".join(re.escape(prefix) for prefix in sorted(self._prefixes, key=len, reverse=True))
+        # a text is no part of another number or word, nor of a network (0.0.0.0/0)
         # a path starts after what cannot belong to a path (- and + may: ExecStart=-/opt/...), or after unix://, and goes
         # on with / or ends
         pattern = rf"(?P<path>(?:(?<=://)|(?<![\w./]))(?:{prefixes})(?![\w.+-]))"
         if self._replace:
             texts = "|".join(re.escape(text) for text in sorted(self._replace, key=len, reverse=True))
-            pattern += rf"|(?<![\w.])(?P<text>{texts})(?![\w]|\.\d)"
+            pattern += rf"|(?<![\w.])(?P<text>{texts})(?!\w|\.\d|/\d)"
         return re.sub(pattern, lambda m: f"{self.folder}{m[0]}" if m["path"] else self._replace[m[0]], text)
 
     def _link(self, path):
@@ -104,7 +107,6 @@ class Host:
             place = self.path(path)
             place.parent.mkdir(parents=True, exist_ok=True)
             place.unlink(missing_ok=True)
-            # the program itself, not the link to it: Go programs look for their neighbours there
             place.symlink_to(program.resolve())
 
     # units
@@ -141,9 +143,10 @@ class Host:
     def _log(self, unit):
         return self.folder / "log" / f"{unit}.log"
 
-    def start(self, unit, seconds=90):
+    def start(self, unit, seconds=90, *, wait=True):
         """Start a unit; comes back when systemd would call it active: a oneshot has ended well, a notify service has
-        said READY=1, anything else runs."""
+        said READY=1, anything else runs. `wait=False` does not wait for READY=1: the first of three members of etcd
+        is ready only when there is a second one."""
         assert not self.running(unit), f"{unit} runs already"
         self.stop(unit)  # what a start that ended by itself has left
         service = self.service(unit)
@@ -155,7 +158,7 @@ class Host:
                 self._run(unit, command, environ, seconds)
         else:
             (main,) = service.start
-            with _notified() if service.type == "notify" else _nobody() as notify:
+            with _notified() if service.type == "notify" and wait else _nobody() as notify:
                 extra = {"NOTIFY_SOCKET": notify.address} if notify else {}
                 self.processes[unit] = process = self._spawn(unit, main.argv(environ), environ | extra)
                 if notify:

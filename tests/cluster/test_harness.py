@@ -68,13 +68,13 @@ def test_paths_are_rewritten_and_nothing_else(host):
     made = host({}, own="127.0.1.7")
     text = (
         "/opt/kubernetes/cfg /opt/kubernetes2 /etc/run/x a/run /run unix:///run/c.sock --a=/var/lib/etcd,/opt/etcd/ssl "
-        "'/var/log/kubernetes' 127.0.0.1:2379 127.0.0.10 1127.0.0.1 /runner"
+        "'/var/log/kubernetes' 127.0.0.1:2379 127.0.0.10 1127.0.0.1 /runner 0.0.0.0:6443 0.0.0.0/0"
     )
     here = made.folder
     assert made.rewrite(text) == (
         f"{here}/opt/kubernetes/cfg /opt/kubernetes2 /etc/run/x a/run {here}/run unix://{here}/run/c.sock "
         f"--a={here}/var/lib/etcd,{here}/opt/etcd/ssl '{here}/var/log/kubernetes' 127.0.1.7:2379 127.0.0.10 "
-        "1127.0.0.1 /runner"
+        "1127.0.0.1 /runner 127.0.1.7:6443 0.0.0.0/0"
     )
 
 
@@ -195,6 +195,35 @@ def test_hosts_with_addresses_of_their_own_share_a_port(hosts_folder, tmp_path):
     finally:
         for each in hosts:
             each.stop_all()
+
+
+def test_a_real_api_server_runs_on_an_address_of_its_own(bins, hosts_folder):
+    """From a unit of Type=notify, over a real etcd; the way that a control plane of generated files goes."""
+    own = "127.0.3.9"
+    etcd_unit = (
+        "[Service]\nType=notify\nExecStart=/opt/etcd/etcd --data-dir=/var/lib/etcd --listen-client-urls=http://127.0.0.1:2379 "
+        "--advertise-client-urls=http://127.0.0.1:2379 --listen-peer-urls=http://127.0.0.1:2380 "
+        "--initial-advertise-peer-urls=http://127.0.0.1:2380 --initial-cluster=default=http://127.0.0.1:2380\n"
+    )
+    key = subprocess.run(["openssl", "genrsa", "2048"], capture_output=True, text=True, check=True).stdout
+    api_unit = (
+        "[Service]\nType=notify\nExecStart=/opt/kubernetes/bin/kube-apiserver --etcd-servers=http://127.0.0.1:2379 \\\n"
+        f"  --bind-address=0.0.0.0 --advertise-address={own} --secure-port=6443 --authorization-mode=RBAC --cert-dir=/run/kubernetes \\\n"
+        "  --service-account-key-file=/opt/kubernetes/ssl/sa.key --service-account-signing-key-file=/opt/kubernetes/ssl/sa.key \\\n"
+        "  --service-account-issuer=https://kubernetes.default.svc --service-cluster-ip-range=10.96.0.0/12\n"
+    )
+    files = {
+        UNITS + "etcd.service": etcd_unit,
+        UNITS + "kube-apiserver.service": api_unit,
+        "/opt/kubernetes/ssl/sa.key": key,
+    }
+    rendered = node(files, ["/opt/etcd/etcd", "/opt/kubernetes/bin/kube-apiserver"])
+    with Host(rendered, hosts_folder / "api", bins, own=own) as host:
+        host.start("etcd.service")
+        host.start("kube-apiserver.service")
+        assert host.wait_for(f"https://{own}:6443/readyz") == (200, "ok")
+        assert '"gitVersion": "v1.20.2"' in get(f"https://{own}:6443/version")[1]
+        assert host.running("kube-apiserver.service")
 
 
 def test_the_programs_are_kubernetes_1_20(bins):
