@@ -31,7 +31,6 @@ def facts_of(cluster: Cluster, node: Node) -> dict[str, str]:
         "control-plane": "own" if cluster.own_control_plane else "elsewhere",
         "etcd": "own" if cluster.own_etcd else "elsewhere",
         "ca-key": "on-hosts" if cluster.pki.ca_key_on_hosts else "kept-back",
-        "encryption": "on" if cluster.api.encrypt_secrets else "off",
         "pod-security": "on" if MINORS[minor_of(cluster.kubernetes)].pod_security else "off",
         "worker": "yes" if "worker" in node.roles else "no",
     }

@@ -99,9 +99,7 @@ def _shared_secrets(cluster: Cluster, node: Node) -> tuple[str, ...]:
     """What only hosts of the control plane get beside certificates."""
     if "control-plane" not in node.roles:
         return ()
-    wanted = [SERVICE_ACCOUNT]
-    if cluster.api.encrypt_secrets:
-        wanted.append(ENCRYPTION_KEY)
+    wanted = [SERVICE_ACCOUNT, ENCRYPTION_KEY]
     if cluster.pki.ca_key_on_hosts:
         wanted.append(CLUSTER_CA_KEY)
     return tuple(wanted)

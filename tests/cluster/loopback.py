@@ -30,7 +30,8 @@ def described():
         name="loopback",
         kubernetes="v1.20.2",
         pause_image="k8s.gcr.io/pause:3.2",
-        api=ApiServer(None),
+        # the harness puts each host's address in the place of 127.0.0.1
+        api=ApiServer(None, names=tuple(ADDRESSES.values())),
         network=network(flannel=Flannel()),
         nodes=tuple(
             Node(name, IPv4Address(address), roles=("control-plane", "etcd", "worker"), labels={"line": "a"})
@@ -83,8 +84,8 @@ class Cluster:
         """HAProxy as the static pod on each host runs it; the kubelets' kubeconfigs lead there."""
         for name, host in self.hosts.items():
             command = [shutil.which("haproxy", path="/usr/sbin:/usr/bin"), "-db", "-f", host.path(f"{CFG}/haproxy.cfg")]
-            log = (host.folder / "log" / "haproxy.log").open("ab")
-            self._proxies[name] = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+            with (host.folder / "log" / "haproxy.log").open("ab") as log:
+                self._proxies[name] = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
 
     def stop(self):
         for process in self._proxies.values():
@@ -122,6 +123,8 @@ class Cluster:
         for flag, file in zip(flags, files, strict=True):
             command += [flag, file]
         environ = os.environ | {"ETCDCTL_API": api}
-        done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False, env=environ)
+        done = subprocess.run(
+            [*command, *arguments], capture_output=True, text=True, errors="replace", check=False, env=environ
+        )
         assert not check or done.returncode == 0, done.stderr
         return done
