@@ -17,6 +17,7 @@ from builder.errors import InputError, PkiError, Problem, StateError
 from builder.events import Step, Warned
 from builder.fetch.artifacts import Fetched, FetchOptions, fetch_all
 from builder.fetch.lock import Lock
+from builder.fetch.registry import docker_config
 from builder.fetch.store import Store
 from builder.model.bundle import Built
 from builder.model.cluster import Cluster
@@ -85,7 +86,9 @@ def fetch(prepared: Prepared) -> dict[Artifact, Fetched]:
         store=Store(project.cache),
         lock=Lock.load(project.lock),
         mirrors={**prepared.cluster.mirrors, **project.mirrors},
-        options=FetchOptions(project.offline, project.require_digests, project.jobs),
+        options=FetchOptions(
+            project.offline, project.require_digests, project.jobs, docker_config=docker_config(project.environ)
+        ),
         now=project.now,
         sink=project.sink,
     )

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from builder.build import Prepared
+from builder.fetch.artifacts import in_store
 from builder.fetch.lock import Lock
 from builder.fetch.store import Store
 from builder.model.plan import CertSpec
@@ -44,7 +45,8 @@ def overview(prepared: Prepared) -> dict[str, Any]:
 def _artifact(artifact: Artifact, store: Store, lock: Lock) -> dict[str, Any]:
     locked = lock.get(artifact.url)
     digest = artifact.digest or (locked.digest if locked else None)
-    kept = store.path_of(digest) if digest else None
+    kept = in_store(store, artifact, digest)
+    size = kept.size if kept else locked.size if locked and artifact.kind != "image" else None
     pinned = "recipe" if artifact.digest else f"lock ({locked.origin})" if locked else "not pinned yet"
     return {
         "component": artifact.component,
@@ -54,7 +56,7 @@ def _artifact(artifact: Artifact, store: Store, lock: Lock) -> dict[str, Any]:
         "members": list(artifact.members),
         "digest": str(digest) if digest else None,
         "pinned": pinned,
-        "size": kept.stat().st_size if kept else locked.size if locked else None,
+        "size": size,
     }
 
 

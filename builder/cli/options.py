@@ -14,7 +14,7 @@ import click
 
 from builder.cli.progress import sink_for_terminal
 from builder.errors import BundlerError, InputError, Problem
-from builder.fetch.mirrors import parse_mirror
+from builder.fetch.mirrors import parse_image_mirror, parse_mirror
 from builder.pack.tar import DEFAULT_EPOCH
 from builder.project import Project
 
@@ -41,6 +41,9 @@ _PROJECT_OPTIONS = (
 
 _FETCH_OPTIONS = (
     click.option("--mirror", help="URL prefix or folder that holds HOST/PATH of every upstream  [env: BUNDLER_MIRROR]"),
+    click.option(
+        "--image-mirror", help="Registry that holds REGISTRY/PATH of every image  [env: BUNDLER_IMAGE_MIRROR]"
+    ),
     click.option("--offline", is_flag=True, help="Use the store alone; list everything that it lacks."),
     click.option("--require-digests", is_flag=True, help="Refuse what neither a recipe nor the lock pins."),
     click.option("--jobs", type=click.IntRange(1, 64), default=4, show_default=True, help="Downloads at a time."),
@@ -69,6 +72,7 @@ def make_project(cluster: str, options: dict[str, Any], environ: Mapping[str, st
     """
     name, text, base = read_cluster_file(cluster)
     mirror = options.pop("mirror", None) or environ.get("BUNDLER_MIRROR")
+    image_mirror = options.pop("image_mirror", None) or environ.get("BUNDLER_IMAGE_MIRROR")
     return Project(
         file=name,
         text=text,
@@ -81,7 +85,10 @@ def make_project(cluster: str, options: dict[str, Any], environ: Mapping[str, st
         environ=environ,
         recipes=_existing(options.pop("recipes", ())),
         overlays=_existing(options.pop("overlays", ())),
-        mirrors=parse_mirror(mirror) if mirror else {},
+        mirrors={
+            **(parse_mirror(mirror) if mirror else {}),
+            **(parse_image_mirror(image_mirror) if image_mirror else {}),
+        },
         offline=options.pop("offline", False),
         require_digests=options.pop("require_digests", False),
         allow_subnet_change=options.pop("allow_subnet_change", False),

@@ -234,7 +234,11 @@ FilePath = Annotated[str, Text(r"[^\x00-\x1f\x7f]+", "the path of a file", "/sec
 Variable = Annotated[str, Text(r"[A-Za-z_][A-Za-z0-9_]*", "the name of an environment variable", "CA_PASSPHRASE")]
 MirrorKey = Annotated[
     str,
-    Text(r"\*|(https?://)?[A-Za-z0-9][A-Za-z0-9.:-]*(/[A-Za-z0-9._~/%+-]*)?", "a host, a URL prefix or *", "dl.k8s.io"),
+    Text(
+        r"(docker://)?\*|(https?://)?[A-Za-z0-9][A-Za-z0-9.:-]*(/[A-Za-z0-9._~/%+-]*)?",
+        "a host, a URL prefix, * or docker://*",
+        "dl.k8s.io",
+    ),
 ]
 MirrorPlace = Annotated[
     str,

@@ -25,10 +25,18 @@ _UNIT = re.compile(r"[A-Za-z0-9@._-]+\.(service|socket|timer|mount|path|target)"
 _MODE = re.compile(r"0[0-7]{3}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
 _URL = re.compile(r"(https?://[A-Za-z0-9.:-]+/|\{url\})[A-Za-z0-9._~/{}%+-]*")
+_IMAGE_URL = re.compile(
+    r"docker://(\{pause_image\}|([a-z0-9.-]+\.[a-z0-9.-]+|[a-z0-9.-]+:[0-9]+|localhost)(:[0-9]+)?"
+    r"(/[a-z0-9._-]+)+:[A-Za-z0-9_.{}-]+)"
+)
 _MEMBER = re.compile(r"[A-Za-z0-9._@+/{}-]+")
 _WHEN = re.compile(r"[a-z-]+=[a-z-]+(,[a-z-]+=[a-z-]+)*")
 _VERSION = re.compile(r"v?[0-9][A-Za-z0-9.+-]*")
-_WORDS = {"url": {"version", "number", "arch"}, "checksum": {"version", "number", "arch", "url"}, "member": {"arch"}}
+_WORDS = {
+    "url": {"version", "number", "arch", "pause_image"},
+    "checksum": {"version", "number", "arch", "url"},
+    "member": {"arch"},
+}
 
 _TEXT = "a text in quotes"
 _SHAPES: dict[str, Any] = {
@@ -47,8 +55,11 @@ _SHAPES: dict[str, Any] = {
         "default": (_VERSION, "a version such as v1.2.3"),
     },
     "source": {
-        "url": (_URL, "an http(s) URL with {version}, {number} or {arch}"),
-        "kind": (re.compile("binary|archive"), '"binary" or "archive"'),
+        "url": (
+            re.compile(f"{_URL.pattern}|{_IMAGE_URL.pattern}"),
+            "an http(s) URL with {version}, {number} or {arch}, or docker://REGISTRY/PATH:TAG of an image",
+        ),
+        "kind": (re.compile("binary|archive|image"), '"binary", "archive" or "image"'),
         "checksum": (_URL, "an http(s) URL with {url}, {version}, {number} or {arch}"),
         "checksum-format": (re.compile("bare|sums|clearsigned"), '"bare", "sums" or "clearsigned"'),
     },
@@ -207,9 +218,7 @@ def _recipe(files: list[_File], problems: list[Problem]) -> Recipe | None:
     problems += [last.problem(where, "missing", remedy) for where, remedy in missing]
     if missing:
         return None
-    if {"follows", "default"} <= data.get("version", {}).keys():
-        remedy = "leave it out, or set spec.components in cluster.yaml"
-        problems.append(last.problem(("version", "default"), "stands beside follows", remedy))
+    problems += [last.problem(*wrong) for wrong in _contradictions(data)]
     return _made(data, str(last.path), tuple(replaced))
 
 
@@ -227,6 +236,37 @@ def _replaced(known: Mapping[str, Any], new: Mapping[str, Any]) -> Iterable[str]
         for arch, digest in arches.items():
             if known.get(version, {}).get(arch, digest) != digest:
                 yield f"{version} {arch}"
+
+
+def _contradictions(data: Mapping[str, Any]) -> Iterator[tuple[_Path, str, str]]:
+    """What each key may say, but not beside the others: where, what is wrong, what would be right."""
+    version, source = data.get("version", {}), data.get("source") or {"url": "", "kind": ""}
+    image, url = source["kind"] == "image", source["url"]
+    if {"follows", "default"} <= version.keys():
+        yield ("version", "default"), "stands beside follows", "leave it out, or set spec.components in cluster.yaml"
+    if image != url.startswith("docker://"):
+        remedy = "give docker://REGISTRY/PATH:TAG" if image else 'write kind = "image"'
+        yield ("source", "url"), f"{url!r} does not fit kind = {source['kind']!r}", remedy
+    if ("{pause_image}" in url) != (version.get("follows") == "pause-image"):
+        remedy = 'docker://{pause_image} and [version] follows = "pause-image" belong together'
+        yield ("source", "url"), f"{url!r} does not fit [version]", remedy
+    if image:
+        yield from _contradictions_of_image(data)
+
+
+def _contradictions_of_image(data: Mapping[str, Any]) -> Iterator[tuple[_Path, str, str]]:
+    if "checksum" in data["source"]:
+        yield ("source", "checksum"), "an image has no checksum file", "pin its manifest's digest in [digests]"
+    for index, file in enumerate(data["file"]):
+        if "member" in file:
+            yield ("file", index, "member"), "an image is carried whole", "leave it out"
+    for release, arches in data.get("digests", {}).items():
+        for arch, digest in arches.items():
+            if not digest.startswith("sha256:"):
+                yield ("digests", release, arch), "an image's digest is a sha256", "give sha256: and the hex digest"
+        if len(set(arches.values())) > 1:
+            remedy = "pin the digest of the list that the tag names, the same for every arch"
+            yield ("digests", release), "its arches have different digests", remedy
 
 
 def _missing(data: Mapping[str, Any]) -> Iterator[tuple[_Path, str]]:
@@ -288,7 +328,8 @@ def _source(table: Mapping[str, Any]) -> Source:
 
 def _file(table: Mapping[str, Any], source: Mapping[str, Any] | None) -> RecipeFile:
     member = table.get("member") if source and source["kind"] == "archive" else None
-    return RecipeFile(table["path"], member, int(table.get("mode", "0755"), 8))
+    usual = "0644" if source and source["kind"] == "image" else "0755"
+    return RecipeFile(table["path"], member, int(table.get("mode", usual), 8))
 
 
 def _setting(table: Mapping[str, Any]) -> OverlaySetting:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shutil
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,6 +18,8 @@ from builder.fetch.checksums import parse_checksum
 from builder.fetch.http import Http, Received
 from builder.fetch.lock import Lock, Origin
 from builder.fetch.mirrors import place_of, without_credentials
+from builder.fetch.ociarchive import write_archive
+from builder.fetch.registry import Puller, parse_reference
 from builder.fetch.store import Store
 from builder.model.recipe import Artifact, Digest
 
@@ -26,17 +29,21 @@ _LOCK = "bundler.lock"
 
 @dataclass(frozen=True)
 class FetchOptions:
-    """How a run may fetch. `jobs` downloads go on at a time; `backoff` is seconds before the first retry."""
+    """How a run may fetch. `jobs` downloads go on at a time; `backoff` is seconds before the first retry.
+
+    `docker_config` is docker's config.json with logins to registries; None asks without any.
+    """
 
     offline: bool = False
     require_digests: bool = False
     jobs: int = 4
     backoff: float = 0.5
+    docker_config: Path | None = None
 
 
 @dataclass(frozen=True)
 class Fetched:
-    """An artifact in the store: its file, its sha256, its size in bytes."""
+    """An artifact in the store: its file, its sha256, its size in bytes. An image's file is its archive."""
 
     path: Path
     digest: Digest
@@ -65,7 +72,7 @@ def fetch_all(
         _refuse_missing(expected, store)
     if options.require_digests:
         _refuse_unpinned(expected)
-    fetcher = _Fetcher(store, lock, mirrors, Http(options.backoff), now, sink)
+    fetcher = _Fetcher(store, lock, mirrors, options, now, sink)
     with ThreadPoolExecutor(options.jobs) as pool:
         running = {artifact: pool.submit(fetcher.fetch, artifact, expected[artifact]) for artifact in artifacts}
         try:
@@ -75,8 +82,20 @@ def fetch_all(
             raise
     _raise_together([error for error in failed if error is not None])
     fetched = {artifact: found.result() for artifact, found in running.items()}
-    lock.hold({artifact: fetched[artifact].digest for artifact in pinned})  # what a sha512 pins is known only now
+    # what a sha512 pins is known only now; the digest of an image is its manifest's and was held above
+    lock.hold({artifact: fetched[artifact].digest for artifact in pinned if artifact.kind != "image"})
     return fetched
+
+
+def in_store(store: Store, artifact: Artifact, digest: Digest | None) -> Fetched | None:
+    """The artifact of that digest as the store has it, or None."""
+    if digest is None:
+        return None
+    if artifact.kind == "image":
+        kept = store.image(str(parse_reference(artifact.url)), digest, artifact.arch)
+        return Fetched(*kept, kept[0].stat().st_size) if kept else None
+    path = store.path_of(digest)
+    return Fetched(path, Digest("sha256", path.name), path.stat().st_size) if path else None
 
 
 def _locked(lock: Lock, artifact: Artifact) -> Digest | None:
@@ -86,12 +105,12 @@ def _locked(lock: Lock, artifact: Artifact) -> Digest | None:
 
 def _refuse_missing(expected: Mapping[Artifact, Digest | None], store: Store) -> None:
     lines = [
-        f"  {artifact.url} ({digest or 'no digest is known'})"
+        f"  {_shown(artifact)} ({digest or 'no digest is known'})"
         for artifact, digest in expected.items()
-        if digest is None or store.path_of(digest) is None
+        if in_store(store, artifact, digest) is None
     ]
     if lines:
-        listed = "\n".join(lines)
+        listed = "\n".join(dict.fromkeys(lines))
         raise MissingError(
             f"the store at {store.root} lacks:\n{listed}", "run `bundler fetch` where there is a network"
         )
@@ -105,6 +124,11 @@ def _refuse_unpinned(expected: Mapping[Artifact, Digest | None]) -> None:
             f"neither a recipe nor the lock pins a digest of:\n{listed}",
             "run `bundler lock` and look at what it records, or pin them in recipes/ beside cluster.yaml",
         )
+
+
+def _shown(artifact: Artifact) -> str:
+    """An artifact's URL; an image's does not say for which arch."""
+    return f"{artifact.url} for {artifact.arch}" if artifact.kind == "image" else artifact.url
 
 
 def _raise_together(errors: Sequence[BaseException]) -> None:
@@ -123,12 +147,13 @@ class _Fetcher:
     """What all downloads of one run share."""
 
     def __init__(
-        self, store: Store, lock: Lock, mirrors: Mapping[str, str], http: Http, now: datetime, sink: Sink
+        self, store: Store, lock: Lock, mirrors: Mapping[str, str], options: FetchOptions, now: datetime, sink: Sink
     ) -> None:
         self._store = store
         self._lock = lock
         self._mirrors = mirrors
-        self._http = http
+        self._http = Http(options.backoff)
+        self._docker_config = options.docker_config
         self._now = now
         self._sink = sink
         self._stopped = threading.Event()
@@ -141,15 +166,16 @@ class _Fetcher:
 
     def fetch(self, artifact: Artifact, expected: Digest | None) -> Fetched:
         """The artifact from the store, else from its place."""
-        kept = self._store.path_of(expected) if expected else None
+        kept = in_store(self._store, artifact, expected)
         if kept is None:
             with self._store.partial(_part_name(artifact.url)) as part:
-                # another build may have brought it while this one waited
+                # another build may have brought it while this one waited, or pinned it for an image's other arch
                 expected = expected or self._locked_meanwhile(artifact)
-                kept = self._store.path_of(expected) if expected else None
+                kept = in_store(self._store, artifact, expected)
                 if kept is None:
-                    return self._download(artifact, expected, part)
-        return Fetched(kept, Digest("sha256", kept.name), kept.stat().st_size)
+                    download = self._pull if artifact.kind == "image" else self._download
+                    return download(artifact, expected, part)
+        return kept
 
     def _locked_meanwhile(self, artifact: Artifact) -> Digest | None:
         with self._store.held(_LOCK):
@@ -172,10 +198,25 @@ class _Fetcher:
             )
         digest = Digest("sha256", received.digests["sha256"])
         if pinned is None:
-            self._record(artifact, digest, received, from_upstream=expected is not None)
+            self._record(artifact, digest, received.size, from_upstream=expected is not None)
         path = self._store.add(part, received.digests)
         self._sink(Progress(artifact.title, received.size, received.size, done=True))
         return Fetched(path, digest, received.size)
+
+    def _pull(self, artifact: Artifact, pinned: Digest | None, part: Path) -> Fetched:
+        """An image from its registry, as one archive. The lock's digest and size are its manifest's."""
+        reference = parse_reference(artifact.url)
+        blobs = part.with_suffix(".blobs")
+        puller = Puller(self._http, reference, self._mirrors, self._docker_config)
+        pulled = puller.pull(artifact.arch, pinned, blobs, self._progress(artifact))
+        sha256 = write_archive(pulled.image, part)
+        if pinned is None:
+            self._record(artifact, pulled.digest, pulled.size, from_upstream=False)
+        path = self._store.add_image(part, sha256, str(reference), pulled.digest, artifact.arch)
+        shutil.rmtree(blobs)
+        size = path.stat().st_size
+        self._sink(Progress(artifact.title, size, size, done=True))
+        return Fetched(path, Digest("sha256", sha256), size)
 
     def _received(self, artifact: Artifact, expected: Digest | None, part: Path) -> Received:
         place = place_of(artifact.url, self._mirrors)
@@ -198,11 +239,11 @@ class _Fetcher:
             )
         return parse_checksum(text, checksum.format, artifact.url.rpartition("/")[2], checksum.url)
 
-    def _record(self, artifact: Artifact, digest: Digest, received: Received, *, from_upstream: bool) -> None:
+    def _record(self, artifact: Artifact, digest: Digest, size: int, *, from_upstream: bool) -> None:
         """Into the lock, and said: aloud where nobody but the server vouches for it."""
         origin: Origin = "upstream-checksum" if from_upstream else "first-download"
         with self._store.held(_LOCK):
-            self._lock.add(artifact.url, digest, received.size, self._now, origin)
+            self._lock.add(artifact.url, digest, size, self._now, origin)
         if from_upstream:
             self._sink(Step(f"{artifact.title}: digest {digest} by upstream's checksum file, now in bundler.lock"))
         else:

@@ -14,6 +14,7 @@ from urllib.parse import urljoin, urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
 from urllib3.exceptions import HTTPError as Urllib3Error
 from urllib3.exceptions import NameResolutionError, ReadTimeoutError
 from urllib3.response import BaseHTTPResponse
@@ -55,6 +56,14 @@ class Received:
     digests: dict[str, str] = field(default_factory=dict)
 
 
+class StatusError(FetchError):
+    """A server answered with an error, whose HTTP status is `status`."""
+
+    def __init__(self, message: str, remedy: str, status: int) -> None:
+        super().__init__(message, remedy)
+        self.status = status
+
+
 class _Cut(Exception):  # noqa: N818 - not an error yet: the rest is asked for
     """The body ended early."""
 
@@ -74,6 +83,11 @@ class _Session(requests.Session):
             raise _Downgrade
         return target
 
+    def request(self, *args: Any, **options: Any) -> requests.Response:
+        """An answer; a library that asks without a timeout gets ours."""
+        options["timeout"] = options.get("timeout") or _TIMEOUT
+        return super().request(*args, **options)
+
 
 class Http:
     """One requests session per thread; proxies and CA bundles by the usual variables (requests reads them)."""
@@ -82,7 +96,8 @@ class Http:
         self._backoff = backoff
         self._local = threading.local()
 
-    def _session(self) -> requests.Session:
+    def session(self) -> requests.Session:
+        """This thread's session."""
         if not hasattr(self._local, "session"):
             session = _Session()
             session.max_redirects = _REDIRECTS
@@ -103,12 +118,15 @@ class Http:
         """A small text file, such as a checksum file. Raises FetchError."""
         if is_local(place):
             return _local_text(Path(place))
-        with self._answer(place, {}) as response:
+        return self.content(place, {}, None, _SMALL).decode("utf-8", "replace")
+
+    def content(self, place: str, headers: Mapping[str, str], auth: AuthBase | None, limit: int) -> bytes:
+        """What a URL answers, at most `limit` bytes. Raises FetchError."""
+        with self._answer(place, headers, auth) as response:
             try:
-                content = b"".join(_pieces(response, _SMALL))
+                return b"".join(_pieces(response, limit))
             except _Cut as cut:
                 raise FetchError(f"{without_credentials(place)}: cut off ({cut})", "try again") from cut
-        return content.decode("utf-8", "replace")
 
     def download(
         self,
@@ -118,6 +136,7 @@ class Http:
         progress: Callable[[int, int | None], None],
         *,
         resume: bool,
+        auth: AuthBase | None = None,
     ) -> Received:
         """Fetch `place` into `part`, hashing on the way; a body that is cut off is resumed by Range.
 
@@ -130,7 +149,7 @@ class Http:
         with _Part(part, algorithms, keep=resume) as growing:
             for attempt in range(_ATTEMPTS):
                 try:
-                    self._continue(place, growing, progress)
+                    self._continue(place, growing, progress, auth)
                 except _Cut as cut:
                     reason = cut
                     time.sleep(min(self._backoff * 2**attempt, 8))
@@ -141,14 +160,16 @@ class Http:
             "run it again to go on from there, or use a mirror",
         )
 
-    def _continue(self, place: str, part: _Part, progress: Callable[[int, int | None], None]) -> None:
+    def _continue(
+        self, place: str, part: _Part, progress: Callable[[int, int | None], None], auth: AuthBase | None
+    ) -> None:
         """Ask for what is missing and append it. Raises _Cut when the body ends early."""
         if part.size and not part.resumable:
             part.begin_anew()
         headers = {"Range": f"bytes={part.size}-"} if part.size else {}
         if part.size and part.validator:
             headers["If-Range"] = part.validator
-        with self._answer(place, headers) as response:
+        with self._answer(place, headers, auth) as response:
             if response.status_code == _UNSATISFIABLE or not _fits(response, part):
                 part.begin_anew()
                 raise _Cut("as what came before did not fit")
@@ -162,11 +183,11 @@ class Http:
         if total is not None and part.size < total:
             raise _Cut(f"after {part.size} of {total} bytes")
 
-    def _answer(self, place: str, headers: Mapping[str, str]) -> requests.Response:
+    def _answer(self, place: str, headers: Mapping[str, str], auth: AuthBase | None) -> requests.Response:
         """A good answer, its body not read yet. Raises FetchError for whatever else comes."""
         shown = without_credentials(place)
         try:
-            response = self._session().get(place, headers=dict(headers), stream=True, timeout=_TIMEOUT)
+            response = self.session().get(place, headers=dict(headers), auth=auth, stream=True, timeout=_TIMEOUT)
         except requests.TooManyRedirects as error:
             raise FetchError(f"{shown}: redirects in a loop", "check the URL, or use a mirror") from error
         except requests.exceptions.SSLError as error:
@@ -183,9 +204,10 @@ class Http:
             raise FetchError(f"{shown}: {_trouble(error)}", remedy) from error
         if response.status_code >= 400 and response.status_code != _UNSATISFIABLE:  # noqa: PLR2004
             response.close()
-            raise FetchError(
+            raise StatusError(
                 f"{shown}: HTTP {response.status_code} {response.reason}",
                 "check the version, or use a mirror",
+                response.status_code,
             )
         return response
 

@@ -33,7 +33,10 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class Locked:
-    """One entry: `size` in bytes, `date` as YYYY-MM-DDTHH:MM:SSZ."""
+    """One entry: `size` in bytes, `date` as YYYY-MM-DDTHH:MM:SSZ.
+
+    Of an image, `digest` and `size` are of the manifest that its tag names, the same for every arch.
+    """
 
     url: str
     digest: Digest

@@ -11,6 +11,12 @@ from builder.errors import FetchError
 EVERYTHING = "*"
 """The key of a mirror that serves every upstream as HOST/PATH."""
 
+EVERY_IMAGE = "docker://*"
+"""The key of a registry that serves every image as REGISTRY/PATH; no file comes from it."""
+
+_HOSTS = {"docker.io": "registry-1.docker.io"}
+"""Registries that answer elsewhere than they are named."""
+
 
 def parse_mirror(text: str) -> dict[str, str]:
     """`--mirror` and BUNDLER_MIRROR: a URL prefix or a folder that holds HOST/PATH of every upstream.
@@ -28,19 +34,60 @@ def parse_mirror(text: str) -> dict[str, str]:
     )
 
 
+def parse_image_mirror(text: str) -> dict[str, str]:
+    """`--image-mirror` and BUNDLER_IMAGE_MIRROR: a registry that holds REGISTRY/PATH of every image.
+
+    Raises FetchError when it is no http(s) URL.
+    """
+    parts = _split(text)
+    if parts and parts.scheme in {"http", "https"} and parts.hostname:
+        return {EVERY_IMAGE: text}
+    raise FetchError(
+        f"image mirror {without_credentials(text)}: not an http(s) URL", "give http(s)://HOST:PORT/PREFIX of a registry"
+    )
+
+
 def place_of(url: str, mirrors: Mapping[str, str]) -> str:
     """Where `url` is fetched from: a URL, or a path of this machine. The longest matching prefix wins."""
     scheme, _, rest = url.partition("://")
-    best = ""
-    for key in mirrors:
-        prefix = _bare(key)
-        if key != EVERYTHING and _matches(rest, prefix) and len(prefix) > len(_bare(best)):
-            best = key
+    best = _longest(rest, mirrors)
     if best:
         return _joined(mirrors[best], rest[len(_bare(best)) :])
     if EVERYTHING in mirrors:
         return _joined(mirrors[EVERYTHING], rest)
     return f"{scheme}://{rest}"
+
+
+def registry_of(repository: str, mirrors: Mapping[str, str]) -> tuple[str, str]:
+    """Where the images of REGISTRY/PATH are fetched from: a registry's URL without a path, and the path in it.
+
+    The longest matching prefix wins, then the mirror of every image. The mirror of every file is no registry.
+    Raises FetchError when the mirror is a folder.
+    """
+    best = _longest(repository, mirrors)
+    if best:
+        place = _joined(mirrors[best], repository[len(_bare(best)) :])
+    elif EVERY_IMAGE in mirrors:
+        place = _joined(mirrors[EVERY_IMAGE], repository)
+    else:
+        host, _, path = repository.partition("/")
+        place = f"https://{_HOSTS.get(host, host)}/{path}"
+    parts = _split(place)
+    if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise FetchError(
+            f"{repository}: its mirror is no registry's URL", "give http(s)://HOST:PORT/PREFIX, or leave it out"
+        )
+    return f"{parts.scheme}://{parts.netloc}", parts.path.strip("/")
+
+
+def _longest(rest: str, mirrors: Mapping[str, str]) -> str:
+    """The key of the longest prefix that `rest` begins with, or nothing."""
+    best = ""
+    for key in mirrors:
+        prefix = _bare(key)
+        if key not in {EVERYTHING, EVERY_IMAGE} and _matches(rest, prefix) and len(prefix) > len(_bare(best)):
+            best = key
+    return best
 
 
 def _bare(key: str) -> str:

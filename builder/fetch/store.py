@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +20,10 @@ class Store:
 
     artifacts/sha256/<hex>    whole files, named by what they hash to
     artifacts/sha512/<hex>    the sha256 of the file that has this sha512
+    images/<arch>/<hex>.tar   an image's archive; <hex> is the sha256 of REGISTRY/PATH:TAG@DIGEST
+    images/<arch>/<hex>.sha256    the archive's own sha256
     unverified/<name>.part    what is being downloaded, or was cut off
+    unverified/<name>.blobs/  the parts of an image that is being downloaded
     unverified/<name>.lock    held by the one who downloads it, or who writes bundler.lock
     """
 
@@ -42,6 +46,28 @@ class Store:
         part.rename(target)
         if "sha512" in digests:
             self._remember(digests["sha512"], digests["sha256"])
+        return target
+
+    def image(self, name: str, digest: Digest, arch: str) -> tuple[Path, Digest] | None:
+        """The archive of the image REGISTRY/PATH:TAG with that manifest digest, and the archive's own digest."""
+        path = self._image(name, digest, arch)
+        try:
+            sha256 = path.with_suffix(".sha256").read_text().strip()
+        except OSError:
+            return None
+        return (path, Digest("sha256", sha256)) if path.is_file() and re.fullmatch("[0-9a-f]{64}", sha256) else None
+
+    def add_image(self, part: Path, sha256: str, name: str, digest: Digest, arch: str) -> Path:
+        """Take in an image's whole archive, whose sha256 is known: synced, then renamed, its sha256 first."""
+        target = self._image(name, digest, arch)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("rb") as file:
+            os.fsync(file.fileno())
+        part.chmod(0o644)
+        aside = part.with_suffix(".sha256")
+        aside.write_text(sha256)
+        aside.rename(target.with_suffix(".sha256"))
+        part.rename(target)
         return target
 
     def verify(self, digest: Digest) -> bool:
@@ -69,6 +95,9 @@ class Store:
 
     def _artifact(self, sha256: str) -> Path:
         return self.root / "artifacts" / "sha256" / sha256
+
+    def _image(self, name: str, digest: Digest, arch: str) -> Path:
+        return self.root / "images" / arch / f"{hashlib.sha256(f'{name}@{digest}'.encode()).hexdigest()}.tar"
 
     def _sha256_of(self, digest: Digest) -> str:
         try:

@@ -8,6 +8,7 @@ from ipaddress import IPv4Address, IPv4Network
 from typing import Literal
 
 from builder.model.cluster import Cluster, Node, Role
+from builder.model.labels import is_a_nodes_own
 from builder.model.overlay import OverlaySource
 from builder.model.recipe import Artifact
 from builder.model.versions import Minor
@@ -153,6 +154,11 @@ class NodePlan:
     traits: tuple[NodeTraits, ...]
     etcd_servers: tuple[str, ...]
     shared_secrets: tuple[str, ...] = ()
+
+    @property
+    def own_labels(self) -> Mapping[str, str]:
+        """The labels that the kubelet may set itself; the control plane gives the others."""
+        return {key: value for key, value in self.node.labels.items() if is_a_nodes_own(key)}
 
     @property
     def control_planes(self) -> tuple[Peer, ...]:

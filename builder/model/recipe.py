@@ -32,7 +32,10 @@ class Checksum:
 
 @dataclass(frozen=True)
 class Source:
-    """Where an artifact is fetched from; `url` and `checksum_url` take {version}, {number} and {arch}."""
+    """Where an artifact is fetched from; `url` and `checksum_url` take {version}, {number} and {arch}.
+
+    The url of an image may be docker://{pause_image}, too.
+    """
 
     url: str
     kind: ArtifactKind
@@ -86,7 +89,11 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Artifact:
-    """One download: a component at a version for an arch. `digest` None means that no recipe pins it."""
+    """One download: a component at a version for an arch. `digest` None means that no recipe pins it.
+
+    An image has the url docker://REGISTRY/PATH:TAG, and its digest is that of the manifest which the tag names:
+    mostly a list of manifests, so both arches have one url and one digest, and `arch` chooses from the list.
+    """
 
     component: str
     version: str

@@ -20,7 +20,7 @@ from builder.model.plan import (
 )
 from builder.model.recipe import OverlaySetting, Recipe
 from builder.model.versions import MINORS, minor_of
-from builder.plan.artifacts import artifact_of, version_of
+from builder.plan.artifacts import artifact_of, version_of, words_of
 from builder.plan.certs import certificates
 from builder.plan.conditions import holds
 from builder.plan.images import own_images
@@ -125,7 +125,7 @@ def _payload(recipe: Recipe, cluster: Cluster, arch: str) -> list[PayloadFile]:
             path=file.path,
             mode=file.mode,
             artifact=artifact,
-            member=file.member.format(arch=arch) if file.member is not None else None,
+            member=file.member.format(**words_of(recipe, cluster, arch)) if file.member is not None else None,
             restarts=recipe.restarts,
             component=recipe.name,
         )

@@ -43,7 +43,7 @@ def test_the_place_is_that_of_the_value():
     (problem,) = problems_of(text)
     line = text.splitlines()[problem.line - 1]
     assert line[problem.column - 1 :].startswith("10.0.0.21")
-    assert problem.field == "spec.nodes[1].address"
+    assert problem.field == "spec.nodes[2].address"
 
 
 def test_a_good_file_becomes_the_model():
