@@ -35,7 +35,7 @@ _VERSION = re.compile(r"v?[0-9][A-Za-z0-9.+-]*")
 _WORDS = {
     "url": {"version", "number", "arch", "pause_image"},
     "checksum": {"version", "number", "arch", "url"},
-    "member": {"arch"},
+    "member": {"version", "number", "arch"},
 }
 
 _TEXT = "a text in quotes"
@@ -66,7 +66,7 @@ _SHAPES: dict[str, Any] = {
     "file": [
         {
             "path": (_HOST_PATH, "an absolute path on the host of letters, digits and . _ @ + - /"),
-            "member": (_MEMBER, "a name in the archive, with {arch} where it differs"),
+            "member": (_MEMBER, "a name in the archive, with {version}, {number} or {arch} where they differ"),
             "mode": (_MODE, 'an octal mode in quotes such as "0755", without setuid'),
         }
     ],

@@ -21,6 +21,17 @@ def version_of(recipe: Recipe, cluster: Cluster) -> str:
     return recipe.default_version or ""
 
 
+def words_of(recipe: Recipe, cluster: Cluster, arch: str) -> dict[str, str]:
+    """What a recipe's {placeholders} stand for."""
+    version = version_of(recipe, cluster)
+    return {
+        "version": version,
+        "number": version.removeprefix("v"),
+        "arch": arch,
+        "pause_image": cluster.pause_image,
+    }
+
+
 def artifact_of(recipe: Recipe, cluster: Cluster, arch: str) -> Artifact | None:
     """The download that the recipe stands for, or None for a recipe that is an overlay only.
 
@@ -35,7 +46,7 @@ def artifact_of(recipe: Recipe, cluster: Cluster, arch: str) -> Artifact | None:
             f"{recipe.origin}: recipe {recipe.name} has no version",
             f"give it [version] default, or set spec.components.{recipe.name}",
         )
-    words = {"version": version, "number": version.removeprefix("v"), "arch": arch, "pause_image": cluster.pause_image}
+    words = words_of(recipe, cluster, arch)
     url = source.url.format(**words)
     checksum = None
     if source.checksum_url:

@@ -189,7 +189,7 @@ def test_a_host_without_etcdctl_relies_on_subnet_env(seed, shell, tmp_path):
     environ = os.environ | {"ETCDCTL": "/nonexistent"}
     done = subprocess.run([*shell, script], capture_output=True, text=True, check=False, env=environ)
     assert done.returncode == 0
-    assert "subnet.env alone asks for 172.7.120.0-24" in done.stdout
+    assert "subnet.env alone asks for 172.7.120.0/24" in done.stdout
 
 
 def test_an_etcd_that_does_not_answer_is_an_error_that_systemd_retries(etcd, seed, shell, tmp_path):
