@@ -11,7 +11,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Minor:
-    """One minor. `last_patch` is the newest release of it; the tags are what its kubeadm names.
+    """One minor. `last_patch` is the newest release of it; `pause` and `coredns` are the images' tags.
+
+    They are what kubeadm names, but for CoreDNS below 1.23: its digest is not known there, and 1.8.6 serves them, too.
 
     container_runtime     the kubelet has to be told `--container-runtime=remote` (its default was docker)
     insecure_ports        controller-manager and scheduler open a port without TLS unless told `--port=0`
@@ -34,12 +36,12 @@ class Minor:
 
 MINORS = {
     "v1.20": Minor(
-        15, "3.2", "1.7.0", container_runtime=True, insecure_ports=True, graceful_shutdown=False, master_role=True
+        15, "3.2", "v1.8.6", container_runtime=True, insecure_ports=True, graceful_shutdown=False, master_role=True
     ),
     "v1.22": Minor(
         17,
         "3.5",
-        "v1.8.4",
+        "v1.8.6",
         container_runtime=True,
         insecure_ports=True,
         pod_security="v1alpha1",

@@ -101,6 +101,15 @@ def test_before_the_network_is_up_it_fails_so_that_the_unit_tries_again(host, ro
     assert len(host.routes("proto", "118")) == 2
 
 
+def test_routes_come_back_after_an_interface_that_was_down(host, routes, shell, tmp_path):
+    routes("start")
+    lose = "ip link set eth0 down; ip link set eth0 up; ip -4 route show proto 118; echo then; sleep 3"
+    keep = f"PAUSE=1 timeout 6 {' '.join(shell)} {tmp_path}/pod-routes keep & {lose}; ip -4 route show proto 118; wait"
+    lost, found = host.run("sh", "-c", keep, check=False).stdout.split("then\n")
+    assert lost == ""
+    assert found.count("via") == 2
+
+
 def test_a_cluster_of_one_has_nothing_to_do(host, routes):
     routes("start", hosts=("k8s-node1",))
     assert host.routes("proto", "118") == []
@@ -130,9 +139,10 @@ def test_the_unit_never_gives_up_and_comes_before_what_needs_it():
     assert unit["Unit"]["Before"].split() == ["containerd.service", "kubelet.service"]
     assert unit["Unit"]["After"] == unit["Unit"]["Wants"] == "network-online.target"
     assert unit["Unit"]["StartLimitIntervalSec"] == "0"
-    assert (unit["Service"]["Type"], unit["Service"]["RemainAfterExit"]) == ("oneshot", "yes")
-    assert (unit["Service"]["Restart"], unit["Service"]["RestartSec"]) == ("on-failure", "5")
-    assert unit["Service"]["ExecReload"] == unit["Service"]["ExecStart"]
+    assert (unit["Service"]["Restart"], unit["Service"]["RestartSec"]) == ("always", "5")
+    assert unit["Service"]["ExecStartPre"].endswith("pod-routes start"), "what comes after it finds the routes"
+    assert unit["Service"]["ExecStart"].endswith("pod-routes keep")
+    assert unit["Service"]["ExecStopPost"].endswith("pod-routes stop")
     assert unit["Install"]["WantedBy"] == "multi-user.target"
 
 
