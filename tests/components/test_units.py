@@ -76,6 +76,7 @@ def test_units_start_in_the_order_that_works(seed):
         "bundler-firewall.service",
         "flanneld.service",
         "containerd.service",
+        "bundler-images.service",
         "kubelet.service",
         "kube-proxy.service",
     )
