@@ -127,7 +127,8 @@ def _about(plan: NodePlan, secrets: Secrets, fetched: Mapping[Artifact, Fetched]
 def _component(component: Component, artifact: Artifact | None, fetched: Mapping[Artifact, Fetched]) -> dict[str, Any]:
     about: dict[str, Any] = {"name": component.name, "licence": component.licence}
     if artifact is not None:
-        about |= {"version": artifact.version, "url": artifact.url, "digest": str(fetched[artifact].digest)}
+        found = fetched[artifact]  # an image is known by its manifest, not by the archive that it is carried in
+        about |= {"version": artifact.version, "url": artifact.url, "digest": str(found.manifest or found.digest)}
     if component.notice:
         about["notice"] = component.notice
     return about

@@ -43,11 +43,15 @@ class FetchOptions:
 
 @dataclass(frozen=True)
 class Fetched:
-    """An artifact in the store: its file, its sha256, its size in bytes. An image's file is its archive."""
+    """An artifact in the store: its file, its sha256, its size in bytes.
+
+    An image's file is its archive, made here; `manifest` is then the digest by which upstream knows the image.
+    """
 
     path: Path
     digest: Digest
     size: int
+    manifest: Digest | None = None
 
 
 def fetch_all(
@@ -93,7 +97,7 @@ def in_store(store: Store, artifact: Artifact, digest: Digest | None) -> Fetched
         return None
     if artifact.kind == "image":
         kept = store.image(str(parse_reference(artifact.url)), digest, artifact.arch)
-        return Fetched(*kept, kept[0].stat().st_size) if kept else None
+        return Fetched(*kept, kept[0].stat().st_size, digest) if kept else None
     path = store.path_of(digest)
     return Fetched(path, Digest("sha256", path.name), path.stat().st_size) if path else None
 
@@ -216,7 +220,7 @@ class _Fetcher:
         shutil.rmtree(blobs)
         size = path.stat().st_size
         self._sink(Progress(artifact.title, size, size, done=True))
-        return Fetched(path, Digest("sha256", sha256), size)
+        return Fetched(path, Digest("sha256", sha256), size, pulled.digest)
 
     def _received(self, artifact: Artifact, expected: Digest | None, part: Path) -> Received:
         place = place_of(artifact.url, self._mirrors)

@@ -26,13 +26,15 @@ _SMALL = 4 * 1024 * 1024
 """Bytes: what a registry has to take as a manifest, and more than any has; a config is as small."""
 
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+_DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 _ACCEPT = (
-    f"{_MANIFEST}, application/vnd.oci.image.index.v1+json, application/vnd.docker.distribution.manifest.v2+json, "
+    f"{_MANIFEST}, {_DOCKER_MANIFEST}, application/vnd.oci.image.index.v1+json, "
     "application/vnd.docker.distribution.manifest.list.v2+json"
 )
 _HOST = r"(?:[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+|localhost)(?::[0-9]{1,5})?|[A-Za-z0-9-]+:[0-9]{1,5}"
 _PATH = r"[a-z0-9]+(?:[._-]+[a-z0-9]+)*(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*"
 _REFERENCE = re.compile(rf"(?P<registry>{_HOST})/(?P<path>{_PATH}):(?P<tag>[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}})")
+_PLATFORM = ("os", "architecture", "variant")
 _SHA256 = re.compile(r"sha256:([0-9a-f]{64})")
 _NOT_FOUND = 404
 _REMEDIES = {
@@ -136,6 +138,7 @@ class Puller:
                 raw = self._manifest(blob.digest)
                 _hold(blob, hashlib.sha256(raw).hexdigest(), len(raw))
                 document = _parsed(raw)
+            kind = _media_type(document)
             config, layers = _parts(document)
             blobs = self._blobs([config, *layers], folder, progress)
             if platform is None:
@@ -143,7 +146,7 @@ class Puller:
             name = hashlib.sha256(raw).hexdigest()
             (folder / name).write_bytes(raw)
             descriptor = {
-                "mediaType": str(document.get("mediaType") or _MANIFEST),
+                "mediaType": kind,
                 "digest": f"sha256:{name}",
                 "size": len(raw),
                 "platform": platform,
@@ -243,9 +246,17 @@ def _member(document: Mapping[str, Any], arch: str) -> tuple[_Blob, dict[str, An
     platforms = [entry.get("platform") or {} for entry in entries]
     for entry, platform in zip(entries, platforms, strict=True):
         if isinstance(platform, dict) and (platform.get("os"), platform.get("architecture")) == ("linux", arch):
-            return _blob(entry), platform
+            return _blob(entry), {key: str(platform[key]) for key in _PLATFORM if key in platform}
     known = sorted({str(platform.get("architecture")) for platform in platforms if isinstance(platform, dict)})
     raise FetchError(f"is not there for linux/{arch}, only for {', '.join(known)}", "choose another image or tag")
+
+
+def _media_type(document: Mapping[str, Any]) -> str:
+    """The kind of a manifest, which OCI's own may leave out."""
+    found = document.get("mediaType", _MANIFEST)
+    if found not in {_MANIFEST, _DOCKER_MANIFEST}:
+        raise _damaged("is of a kind that containerd does not import")
+    return str(found)
 
 
 def _parts(document: Mapping[str, Any]) -> tuple[_Blob, list[_Blob]]:

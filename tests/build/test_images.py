@@ -18,6 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
+import yaml
 
 from builder.errors import FetchError, LockError, MissingError
 from builder.events import Warned, ignore
@@ -294,6 +295,7 @@ assert len(run(*wanted, mirrors={{"docker://*": {registry.url!r}}})) == 2
             ("https://k8s.m.daocloud.io", "pause"),
         ),
         ({"registry.k8s.io": "http://m:5000/prefix"}, ("http://m:5000", "prefix/pause")),
+        ({"docker://registry.k8s.io": "http://m", "docker://*": "http://n"}, ("http://m", "pause")),
         ({"registry.k8s.io/pause": "http://m/sandbox", "registry.k8s.io": "http://n"}, ("http://m", "sandbox")),
         ({"registry.k8s.io.evil": "http://m", "registry": "http://m"}, ("https://registry.k8s.io", "pause")),
     ],
@@ -338,6 +340,49 @@ def test_what_is_no_image_mirror_is_refused_at_the_door(text):
 def test_a_short_name_is_refused_since_runtimes_read_it_otherwise(run, url):
     with pytest.raises(FetchError, match="not docker://REGISTRY/PATH:TAG; write it in full"):
         run(image(url=url), mirrors={})
+
+
+# --- from cluster.yaml to the tarball
+
+RECIPE = """name = "pause-image"
+summary = "The pause image"
+licence = "Apache-2.0"
+roles = ["worker"]
+restarts = ["bundler-images.service"]
+[version]
+follows = "pause-image"
+[source]
+url = "docker://{pause_image}"
+kind = "image"
+[[file]]
+path = "/opt/kubernetes/images/pause.tar"
+"""
+
+
+def test_a_build_carries_the_image_and_the_next_one_needs_no_registry(registry, site):
+    (site.folder / "recipes").mkdir()
+    (site.folder / "recipes" / "pause-image.toml").write_text(RECIPE)
+    planned = json.loads(site.bundler("plan", "-o", "json").stdout)["artifacts"]
+    (url,) = [item["url"] for item in planned if item["component"] == "pause-image"]
+    pushed = registry.listed(url.removeprefix("docker://").rpartition(":")[0], url.rpartition(":")[2])
+    refused = site.build("--image-mirror", "/srv", check=False)
+    assert (refused.returncode, "image mirror /srv: not an http(s) URL" in refused.stderr) == (1, True)
+    done = site.build(environ={"BUNDLER_IMAGE_MIRROR": registry.url})
+    assert done.stderr.count("NOBODY PUBLISHES A DIGEST OF pause-image") == 1
+    site.build("--offline", "--require-digests")
+    described = yaml.safe_load((site.folder / "cluster.yaml").read_text())
+    described["spec"]["mirrors"] = {"docker://*": registry.url}
+    (site.folder / "cluster.yaml").write_text(yaml.safe_dump(described))
+    site.bundler("fetch", *site.options[:4], "--cache", site.folder / "cold")
+    subprocess.run(["tar", "xzf", site.dist / "k8s-node1.tar.gz", "-C", site.folder], check=True)
+    root = site.folder / "k8s-node1"
+    (carried,) = root.rglob("opt/kubernetes/images/pause.tar")
+    assert carried.stat().st_mode & 0o777 == 0o644
+    assert url.removeprefix("docker://").encode() in opened(carried)["index.json"]
+    about = json.loads((root / "manifest.json").read_text())
+    (component,) = [item for item in about["components"] if item["name"] == "pause-image"]
+    assert (component["url"], component["digest"]) == (url, pushed["digest"])
+    site.bundler("verify", site.dist / "k8s-node1.tar.gz")
 
 
 # --- what registries say instead
@@ -629,6 +674,7 @@ BAD = {
     ),
     "size": packed({"layers": [], "config": {**KINDS, "size": -1}}),
     "no config": packed({"layers": []}),
+    "kind": packed({"layers": [], "config": {**KINDS, "size": 2, "digest": digest(b"{}")}, "mediaType": "x"}),
     "layers": packed({"layers": 7, "config": KINDS}),
 }
 

@@ -6,7 +6,8 @@ import pytest
 
 from builder.config.recipes import load_recipes
 from builder.errors import InputError
-from tests.kit import DATA, ROOT
+from builder.plan.artifacts import artifact_of
+from tests.kit import DATA, ROOT, cluster
 
 RECIPES = load_recipes(ROOT / "recipes")
 ALL_FACTS = json.loads((DATA / "artifacts.json").read_text())
@@ -144,6 +145,7 @@ def test_a_new_digest_replaces_nothing(tmp_path):
 
 WHOLE = 'name = "x"\nsummary = "x"\nlicence = "MIT"\nroles = ["worker"]\n'
 SOURCE = '[source]\nurl = "https://x.example/{version}/{arch}"\nkind = "binary"\n'
+IMAGE = '[source]\nurl = "docker://x.io/a:{version}"\nkind = "image"\n[[file]]\npath = "/x"\n'
 BAD = {
     "syntax": ("name = \n", "x.toml:1:8: not TOML"),
     "unknown key": (WHOLE + 'licens = "x"\n', "x.toml:5:1: licens: unknown key; did you mean licence?"),
@@ -160,6 +162,36 @@ BAD = {
     "placeholder": (
         WHOLE + SOURCE.replace("{arch}", "{cpu}") + '[[file]]\npath = "/x"\n',
         "has an unknown placeholder; known are {arch}, {number}, {pause_image}, {version}",
+    ),
+    "image without scheme": (
+        WHOLE + SOURCE.replace("binary", "image") + '[[file]]\npath = "/x"\n',
+        "x.toml:6:1: source.url: 'https://x.example/{version}/{arch}' does not fit kind = 'image'; give docker://",
+    ),
+    "binary from a registry": (
+        WHOLE + '[source]\nurl = "docker://x.io/a:{version}"\nkind = "binary"\n[[file]]\npath = "/x"\n',
+        "source.url: 'docker://x.io/a:{version}' does not fit kind = 'binary'; write kind = \"image\"",
+    ),
+    "short name": (WHOLE + IMAGE.replace("x.io/", ""), "source.url: 'docker://a:{version}' is wrong; give an http"),
+    "no tag": (WHOLE + IMAGE.replace(":{version}", ""), "source.url: 'docker://x.io/a' is wrong"),
+    "kubernetes registry": (WHOLE + IMAGE.replace("x.io", "{kubernetes_registry}"), "source.url: 'docker://{kub"),
+    "pause image in part": (WHOLE + IMAGE.replace("{version}", "{pause_image}"), "belong together"),
+    "pause image of another version": (
+        WHOLE + IMAGE.replace("x.io/a:{version}", "{pause_image}"),
+        '{pause_image} and [version] follows = "pause-image" belong together',
+    ),
+    "pause version of another image": (WHOLE + '[version]\nfollows = "pause-image"\n' + IMAGE, "belong together"),
+    "member of an image": (WHOLE + IMAGE + 'member = "x"\n', "file[0].member: an image is carried whole; leave it out"),
+    "checksum of an image": (
+        WHOLE + IMAGE.replace("[[", 'checksum = "{url}.sha256"\n[['),
+        "source.checksum: an image has no checksum file",
+    ),
+    "sha512 of an image": (
+        WHOLE + IMAGE + '[digests."v1"]\namd64 = "sha512:' + "0" * 128 + '"\n',
+        "digests.v1.amd64: an image's digest is a sha256",
+    ),
+    "two digests of an image": (
+        WHOLE + IMAGE + f'[digests."v1"]\namd64 = "sha256:{"0" * 64}"\narm64 = "sha256:{"1" * 64}"\n',
+        "digests.v1: its arches have different digests; pin the digest of the list",
     ),
     "no files": (WHOLE + SOURCE, "file: missing; say with [[file]]"),
     "files from nowhere": (WHOLE + '[[file]]\npath = "/x"\n', "source: missing; say with [source]"),
@@ -191,3 +223,23 @@ def test_all_problems_of_all_recipes_come_at_once(tmp_path):
     with pytest.raises(InputError) as caught:
         load_recipes(tmp_path)
     assert {problem.file.rpartition("/")[2] for problem in caught.value.problems} == {"a.toml", "b.toml"}
+
+
+@pytest.mark.parametrize("arch", ["amd64", "arm64"])
+def test_an_image_recipe_becomes_an_artifact_for_each_arch(tmp_path, arch):
+    (tmp_path / "x.toml").write_text(WHOLE + '[version]\ndefault = "v1"\n' + IMAGE)
+    recipe = load_recipes(tmp_path)["x"]
+    assert (recipe.files[0].mode, recipe.files[0].member) == (0o644, None)
+    made = artifact_of(recipe, cluster(), arch)
+    assert (made.kind, made.url, made.arch, made.members) == ("image", "docker://x.io/a:v1", arch, ())
+
+
+def test_the_pause_image_is_the_clusters_own_and_pinned_by_its_tag(tmp_path):
+    pinned = f'[digests."3.7"]\namd64 = "sha256:{"0" * 64}"\n'
+    text = WHOLE + '[version]\nfollows = "pause-image"\n' + IMAGE.replace("x.io/a:{version}", "{pause_image}") + pinned
+    (tmp_path / "x.toml").write_text(text)
+    recipe = load_recipes(tmp_path)["x"]
+    assert not recipe.follows_kubernetes
+    made = artifact_of(recipe, cluster(pause_image="127.0.0.1:5000/k8s/pause:3.7", versions={"x": "v9"}), "amd64")
+    assert (made.url, made.version) == ("docker://127.0.0.1:5000/k8s/pause:3.7", "3.7")
+    assert made.digest.hex == "0" * 64
