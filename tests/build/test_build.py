@@ -94,7 +94,16 @@ if {can_switch}:
 main(prog_name="bundler")
 """
     other = elsewhere / "other mirror"
-    options = ["--recipes", str(other / "recipes"), "--mirror", str(other / "files"), "--jobs", "1"]
+    options = [
+        "--recipes",
+        str(other / "recipes"),
+        "--mirror",
+        str(other / "files"),
+        "--image-mirror",
+        mirror.url,
+        "--jobs",
+        "1",
+    ]
     done = subprocess.run(
         [sys.executable, "-c", program, "build", *options],
         cwd=site.folder,

@@ -6,7 +6,15 @@ import json
 from pathlib import Path
 
 _HERE = Path(__file__).parent
-_FLAGS = {"kubelet": "kubelet", "kube-proxy": "kube-proxy", "flanneld": "flanneld-v0.17.0"}
+_FLAGS = {
+    "kubelet": "kubelet",
+    "kube-proxy": "kube-proxy",
+    "kube-apiserver": "kube-apiserver",
+    "kube-controller-manager": "kube-controller-manager",
+    "kube-scheduler": "kube-scheduler",
+    "flanneld": "flanneld-v0.17.0",
+    "etcd": "etcd-3.5",
+}
 
 
 def standin(name: str, version: str) -> bytes:

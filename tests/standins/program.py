@@ -143,12 +143,19 @@ def flanneld(flags):
             die(f"{flags['subnet-file']}: not a subnet file")
 
 
+def file_flags(flags):
+    """Certificates, keys, kubeconfigs and configuration files that are named must be there."""
+    for name, value in flags.items():
+        if name.endswith(("kubeconfig", "-file", "cafile", "certfile", "keyfile", "-certificate", "-config")):
+            read(value)
+
+
 def main():
     if any(word in {"--version", "-version"} for word in sys.argv[1:]):
         print(f"{NAME} {VERSION} (STAND-IN, not the real program)")
         return
     flags = parse(sys.argv[1:])
-    {"kubelet": kubelet, "kube-proxy": kube_proxy, "flanneld": flanneld}.get(NAME, lambda _: None)(flags)
+    {"kubelet": kubelet, "kube-proxy": kube_proxy, "flanneld": flanneld}.get(NAME, file_flags)(flags)
     sys.stderr.write(f"{NAME} (stand-in): files and flags are as the real program wants them\n")
     if not os.environ.get("STANDIN_ONCE"):
         signal.pause()
