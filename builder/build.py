@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 from pathlib import Path
 
+import jinja2
+
 from builder import __version__
 from builder.config.load import load_cluster
 from builder.config.recipes import load_recipes
@@ -26,12 +28,13 @@ from builder.pack.bundle import tarball_digest, write_bundle
 from builder.pack.gzip import COMPRESSOR
 from builder.payload import segments
 from builder.pki.ca import Authority
+from builder.plan.certs import operator
 from builder.plan.nodes import plan_nodes
 from builder.plan.subnets import allocate
 from builder.project import Project
 from builder.render.overlays import load_overlays
-from builder.render.templates import environment
-from builder.secrets import gather, given_authorities
+from builder.render.templates import environment, operators_kubeconfig
+from builder.secrets import Secrets, gather, given_authorities
 from builder.state.folder import StateFolder
 
 
@@ -102,10 +105,24 @@ def build(project: Project) -> Dist:
         if state.allocations() != prepared.kept:
             raise StateError(f"{state.root}: another build changed the pod subnets meanwhile", "run it again")
         state.keep_allocations(prepared.subnets)
-        secrets = gather(prepared.plans, state, prepared.given, project.now, project.sink)
+        secrets = _secrets(prepared, state, templates)
         bundles = [put_together(plan, templates, secrets, packed, fetched) for plan in prepared.plans]
         about = {"format": 1, "cluster": prepared.cluster.name, "bundler": __version__, "compressor": COMPRESSOR}
         return write_dist(project.dist / prepared.cluster.name, _writer(bundles, project), about)
+
+
+def _secrets(prepared: Prepared, state: StateFolder, templates: jinja2.Environment) -> Secrets:
+    """Every key and certificate, and the operator's kubeconfig where the control plane is ours."""
+    project, cluster = prepared.project, prepared.cluster
+    if not cluster.own_control_plane:
+        return gather(prepared.plans, state, prepared.given, project.now, project.sink)
+    admin = operator()
+    secrets = gather(prepared.plans, state, prepared.given, project.now, project.sink, [admin])
+    first = cluster.having("control-plane")[0]
+    server = cluster.api.endpoint or f"https://{first.address}:{cluster.api.port}"
+    kubeconfig = operators_kubeconfig(templates, server, secrets.authorities, secrets.pairs[admin.id])
+    state.keep_text("admin.kubeconfig", kubeconfig)
+    return secrets
 
 
 def _writer(bundles: Sequence[NodeBundle], project: Project) -> Callable[[Path], list[Built]]:

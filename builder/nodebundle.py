@@ -24,9 +24,6 @@ from builder.render.installer import render_installer
 from builder.render.templates import render
 from builder.secrets import Secrets
 
-PORTS = (10248, 10249, 10250, 10256)
-"""kubelet healthz, kube-proxy metrics, kubelet, kube-proxy healthz (facts: defaults-1.24.md, "Ports")."""
-
 
 @dataclass(frozen=True)
 class NodeBundle:
@@ -58,9 +55,9 @@ def put_together(
 
 def _rendered(plan: NodePlan, templates: jinja2.Environment, secrets: Secrets) -> tuple[list[OwnFile], list[Entry]]:
     own, entries = [], []
-    pairs = secrets.of_node(plan)
+    pairs, shared = secrets.of_node(plan), secrets.shared_of(plan)
     for file in plan.overlays:
-        content = render(templates, file.source, plan, secrets.authorities, pairs)
+        content = render(templates, file.source, plan, secrets.authorities, pairs, shared)
         folder = "blocks" if file.source.block else "root"
         own.append(OwnFile(folder + file.path, file.mode, content))
         entries.append(
@@ -117,7 +114,7 @@ def _about(plan: NodePlan, secrets: Secrets, fetched: Mapping[Artifact, Fetched]
         "arch": plan.node.arch,
         "roles": list(plan.node.roles),
         "kubernetes": plan.cluster.kubernetes,
-        "podSubnet": str(plan.pod_subnet),
+        "podSubnet": str(plan.pod_subnet) if plan.pod_subnet else None,
         "join": plan.cluster.join.method,
         "units": list(plan.units),
         "components": [_component(item, artifacts.get(item.name), fetched) for item in plan.components],
@@ -162,7 +159,9 @@ def _head(plan: NodePlan, about: Mapping[str, Any], entries: Sequence[Entry], se
         "NOT_BEFORE": str(int(begin.timestamp())),
         "NOT_AFTER": str(int(end.timestamp())),
         "UNITS": " ".join(about["units"]),
-        "PORTS": " ".join(str(port) for port in (*PORTS, plan.cluster.network.flannel.healthz_port)),
+        "WAITING": " ".join(plan.waiting),
+        "COMMANDS": " ".join(plan.commands),
+        "PORTS": " ".join(str(port) for port in plan.ports),
         "DISK_KIB": str(sum(entry.size // 1024 + 1 for entry in entries)),
         "NOTICE": "; ".join(notices),
     }

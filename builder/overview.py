@@ -32,7 +32,7 @@ def overview(prepared: Prepared) -> dict[str, Any]:
                 "address": str(plan.node.address),
                 "arch": plan.node.arch,
                 "roles": list(plan.node.roles),
-                "podSubnet": str(plan.pod_subnet),
+                "podSubnet": str(plan.pod_subnet) if plan.pod_subnet else None,
                 "components": [component.name for component in plan.components],
             }
             for plan in prepared.plans

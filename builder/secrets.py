@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -10,22 +12,35 @@ from pathlib import Path
 from builder.errors import PkiError
 from builder.events import Sink, Step, Warned
 from builder.model.cluster import GivenCA, Pki
-from builder.model.plan import CertSpec, KeyPair, NodePlan
+from builder.model.plan import CLUSTER_CA_KEY, SERVICE_ACCOUNT, CertSpec, KeyPair, NodePlan
 from builder.pki.ca import Authority, load_ca, make_ca
 from builder.pki.issue import Policy, issue, why_anew
+from builder.pki.keys import key_pem, make_key, public_pem
 from builder.state.folder import StateFolder
+
+_ENCRYPTION_KEY_BYTES = 32
+"""secretbox takes just so many (Kubernetes: apiserver.config.k8s.io/v1, EncryptionConfiguration)."""
 
 
 @dataclass(frozen=True)
 class Secrets:
-    """The CAs' certificates (PEM, by `cluster` and `etcd`) and every pair, by its spec's id."""
+    """The CAs' certificates (PEM, by `cluster`, `etcd` and `front-proxy`), every pair by its spec's id, and the rest.
+
+    `shared` holds what only the control plane has: service-account (PEM pair), encryption-key (32 bytes in
+    base64) and cluster-ca-key (PEM), the last only where hosts are to have it.
+    """
 
     authorities: Mapping[str, str]
     pairs: Mapping[str, KeyPair] = field(repr=False)
+    shared: Mapping[str, KeyPair] = field(default_factory=dict, repr=False)
 
     def of_node(self, plan: NodePlan) -> dict[str, KeyPair]:
         """This node's pairs, by the part of the id after the slash: what its overlays call them."""
         return {spec.id.rpartition("/")[2]: self.pairs[spec.id] for spec in plan.certificates}
+
+    def shared_of(self, plan: NodePlan) -> dict[str, KeyPair]:
+        """What the plan says that this node gets beside its certificates, by name."""
+        return {name: self.shared[name] for name in plan.shared_secrets}
 
 
 def given_authorities(pki: Pki, environ: Mapping[str, str], now: datetime) -> dict[str, Authority]:
@@ -51,19 +66,39 @@ def gather(
     given: Mapping[str, Authority],
     now: datetime,
     sink: Sink,
+    more: Iterable[CertSpec] = (),
 ) -> Secrets:
-    """Every certificate that the plans want: kept where it still serves, else issued, which is said."""
+    """Every secret that the plans want, and `more` certificates: kept where they still serve, else made and said."""
     plans = tuple(plans)
-    pki = plans[0].cluster.pki
-    authorities = {
-        name: given.get(name) or _own_authority(name, plans[0].cluster.name, pki, state, now, sink)
-        for name in ("cluster", "etcd")
+    cluster = plans[0].cluster
+    pki = cluster.pki
+    specs = {spec.id: spec for spec in (*(spec for plan in plans for spec in plan.certificates), *more)}
+    wanted = dict.fromkeys(("cluster", "etcd", *(spec.ca for spec in specs.values())))
+    authorities: dict[str, Authority] = {
+        name: given.get(name) or _own_authority(name, cluster.name, pki, state, now, sink) for name in wanted
     }
     _warn_of_late_ca(authorities, pki, now, sink)
     policy = Policy(pki.key_algorithm, pki.leaf_validity, pki.renew_before)
-    specs = {spec.id: spec for plan in plans for spec in plan.certificates}
     pairs = {spec.id: _keep_or_issue(spec, authorities[spec.ca], policy, state, now, sink) for spec in specs.values()}
-    return Secrets({name: authority.pem for name, authority in authorities.items()}, pairs)
+    names = dict.fromkeys(name for plan in plans for name in plan.shared_secrets)
+    shared = {name: _shared(name, authorities["cluster"], policy, state, sink) for name in names}
+    return Secrets({name: authority.pem for name, authority in authorities.items()}, pairs, shared)
+
+
+def _shared(name: str, cluster_ca: Authority, policy: Policy, state: StateFolder, sink: Sink) -> KeyPair:
+    """What no certificate vouches for. A given CA's key is passed on, never kept in the state folder."""
+    if name == CLUSTER_CA_KEY:
+        return KeyPair(cluster_ca.pem, key_pem(cluster_ca.key))
+    kept = state.pair(name)
+    if kept is None:
+        if name == SERVICE_ACCOUNT:
+            key = make_key(policy.algorithm)
+            kept = KeyPair(public_pem(key), key_pem(key))
+        else:
+            kept = KeyPair(f"{name}\n", base64.b64encode(os.urandom(_ENCRYPTION_KEY_BYTES)).decode("ascii"))
+        state.keep_pair(name, kept)
+        sink(Step(f"made the {name.replace('-', ' ')}{' key' if name == SERVICE_ACCOUNT else ''} of the cluster"))
+    return kept
 
 
 def _keep_or_issue(

@@ -56,7 +56,7 @@ def _build_from_mirror(options: list[str]) -> None:
         print(f"  {line}")
     print("\nThese bundles show how bundler works. They are not for a real cluster.\n")
     with served(WORK / "mirror") as url:
-        _bundler("build", CLUSTER, *options, "--recipes", str(recipes), "--mirror", url)
+        _bundler("build", CLUSTER, *options, "--recipes", str(recipes), "--mirror", url, "--image-mirror", url)
 
 
 def _try_out(tarball: Path) -> None:

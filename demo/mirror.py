@@ -1,4 +1,8 @@
-"""A local mirror for the demo: a folder of HOST/PATH files, recipes that pin just those, an HTTP server."""
+"""A local mirror for the demo: a folder of HOST/PATH files, recipes that pin just those, an HTTP server.
+
+Images lie in it as a registry would serve them (v2/REGISTRY/PATH/manifests and blobs), so the same server is the
+registry, too: bundler only asks for names.
+"""
 
 from __future__ import annotations
 
@@ -29,6 +33,12 @@ def fill(folder: Path, recipes: Path, planned: Mapping[str, Any], parts: Parts) 
     lines: list[str] = []
     recipes.mkdir(parents=True, exist_ok=True)
     for artifact in planned["artifacts"]:
+        if artifact["url"].startswith("docker://"):
+            digest = _image(folder, artifact["url"].removeprefix("docker://"))
+            origin = f"STAND-IN for the image {artifact['component']}, which does not run"
+            (recipes / f"{artifact['component']}.toml").write_text(_image_recipe(artifact, digest, origin))
+            lines.append(origin)
+            continue
         content, origins = _artifact(artifact, parts)
         place = folder / artifact["url"].partition("://")[2]
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -68,6 +78,49 @@ def _tgz(members: Mapping[str, Part]) -> bytes:
             info.size, info.mode = len(part.content), 0o755
             archive.addfile(info, io.BytesIO(part.content))
     return out.getvalue()
+
+
+def _image(folder: Path, name: str) -> str:
+    """A list of two images with one file each below `folder`/v2; gives its digest."""
+    repository, _, tag = name.rpartition(":")
+    place = folder / "v2" / repository
+    kind = "application/vnd.oci.image"
+    entries = []
+    for arch in ("amd64", "arm64"):
+        tar = gzip.decompress(_tgz({"STAND-IN": Part(f"{name} {arch}".encode(), "")}))
+        about = {"architecture": arch, "os": "linux", "rootfs": {"type": "layers", "diff_ids": [_digest(tar)]}}
+        manifest = {
+            "schemaVersion": 2,
+            "mediaType": f"{kind}.manifest.v1+json",
+            "config": _put(place / "blobs", f"{kind}.config.v1+json", json.dumps(about).encode()),
+            "layers": [_put(place / "blobs", f"{kind}.layer.v1.tar", tar)],
+        }
+        entry = _put(place / "manifests", str(manifest["mediaType"]), json.dumps(manifest).encode())
+        entries.append({**entry, "platform": {"os": "linux", "architecture": arch}})
+    listed = {"schemaVersion": 2, "mediaType": f"{kind}.index.v1+json", "manifests": entries}
+    content = json.dumps(listed).encode()
+    (place / "manifests" / tag).write_bytes(content)
+    return str(_put(place / "manifests", str(listed["mediaType"]), content)["digest"])
+
+
+def _put(folder: Path, kind: str, content: bytes) -> dict[str, Any]:
+    """Keep something under its digest; gives its descriptor."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / _digest(content)).write_bytes(content)
+    return {"mediaType": kind, "digest": _digest(content), "size": len(content)}
+
+
+def _digest(content: bytes) -> str:
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+def _image_recipe(artifact: Mapping[str, Any], digest: str, origin: str) -> str:
+    """As `_recipe`, for both arches: an image's digest is that of the list."""
+    return (
+        f'name = "{artifact["component"]}"\n'
+        f"notice = {json.dumps(NOTICE + origin)}\n\n"
+        f'[digests."{artifact["version"]}"]\namd64 = "{digest}"\narm64 = "{digest}"\n'
+    )
 
 
 def _recipe(artifact: Mapping[str, Any], content: bytes, origins: list[str]) -> str:

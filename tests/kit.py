@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
-from builder.model.cluster import Cluster, Flannel, Network, Node
+from builder.model.cluster import ApiServer, Cluster, Flannel, Network, Node
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=timezone.utc)
 ROOT = Path(__file__).resolve().parent.parent
@@ -31,11 +31,24 @@ def nodes(**changes: object) -> tuple[Node, ...]:
     return tuple(replace(Node(name, IPv4Address(address)), **changes) for name, address in HOSTS.items())
 
 
+def whole(**changes: object) -> Cluster:
+    """The seed's cluster with its control plane: master1 has it, etcd is on all three."""
+    first, *others = nodes()
+    made = cluster(
+        nodes=(
+            replace(first, roles=("control-plane", "etcd", "worker")),
+            *(replace(node, roles=("etcd", "worker")) for node in others),
+        ),
+        network=network(flannel=Flannel()),
+    )
+    return replace(made, **changes)
+
+
 def cluster(**changes: object) -> Cluster:
     made = Cluster(
         name="three-node",
         kubernetes="v1.24.0",
-        api_server="https://10.1.1.100:6443",
+        api=ApiServer("https://10.1.1.100:6443"),
         network=network(),
         nodes=nodes(),
         pause_image="k8s.gcr.io/pause:3.7",

@@ -34,7 +34,7 @@ def plan(project: Project, form: str) -> None:
 def _tables(seen: dict[str, Any]) -> str:
     cluster = f"cluster {seen['cluster']}: Kubernetes {seen['kubernetes']}, join by {seen['join']}"
     nodes = [
-        (node["name"], node["address"], node["arch"], ",".join(node["roles"]), node["podSubnet"])
+        (node["name"], node["address"], node["arch"], ",".join(node["roles"]), node["podSubnet"] or "-")
         for node in seen["nodes"]
     ]
     artifacts = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from ipaddress import IPv4Address, IPv4Network
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -20,6 +20,9 @@ _IPV4 = r"[0-9]{1,3}(\.[0-9]{1,3}){3}"
 _QUALIFIED = rf"({SUBDOMAIN}/)?[A-Za-z0-9]([A-Za-z0-9._-]{{0,61}}[A-Za-z0-9])?"
 _SEED_TOKEN = "bc43e407e311d78b60da186fdd347fc8"  # noqa: S105 - printed in a public document, refused below
 
+
+LOCAL_PROXY = "local-proxy"
+"""In the place of an endpoint: each node has a proxy of its own to all API servers."""
 
 SHOWN = "\0"
 """Stands for the value in a field's error; the reader of the error knows whether it may be shown."""
@@ -96,6 +99,20 @@ def _endpoint(text: str) -> str:
     return text
 
 
+def _host(text: str) -> str:
+    if re.fullmatch(r"[0-9.]+", text):
+        _address(text)
+    return text
+
+
+def _moment(text: str) -> str:
+    try:
+        datetime.strptime(text, "%Y-%m-%dT%H:%M:%S%z")
+    except ValueError as error:
+        raise refuse(SHOWN, "give e.g. 2027-01-31T12:00:00Z", "is no day of the calendar") from error
+    return text
+
+
 def _mirror_place(text: str) -> str:
     try:
         _ = urlsplit(text).port
@@ -139,6 +156,26 @@ Endpoint = Annotated[
         most=280,
     ),
 ]
+ApiEndpoint = Annotated[
+    str,
+    Text(
+        rf"local-proxy|https://{SUBDOMAIN}:[0-9]{{1,5}}",
+        "an https URL with a lower-case host, a port and no path, or local-proxy",
+        "https://10.1.1.100:6443",
+        lambda text: text if text == LOCAL_PROXY else _endpoint(text),
+        most=280,
+    ),
+]
+HostName = Annotated[str, Text(SUBDOMAIN, "a lower-case name or an IPv4 address", "k8s.example", _host)]
+Moment = Annotated[
+    str,
+    Text(
+        r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z",
+        "a time in UTC",
+        "2027-01-31T12:00:00Z",
+        _moment,
+    ),
+]
 KeyPrefix = Annotated[
     str, Text(r"(/[A-Za-z0-9._-]+)+", "an absolute key of letters, digits and . _ -", "/coreos.com/network")
 ]
@@ -174,12 +211,23 @@ LabelValue = Annotated[
         most=63,
     ),
 ]
+_REGISTRY = r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?"
+_IMAGE = _REGISTRY + r"(/[a-z0-9]+([._-]+[a-z0-9]+)*)+:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
 Image = Annotated[
     str,
     Text(
-        r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?(/[a-z0-9]+([._-]+[a-z0-9]+)*)+:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}",
+        _IMAGE,
         "an image with registry, path and tag",
         "registry.k8s.io/pause:3.7",
+    ),
+]
+CarriedImage = Annotated[
+    str,
+    Text(
+        _IMAGE + r"(@sha256:[0-9a-f]{64})?",
+        "an image with registry, path and tag, and its digest if you have it",
+        "registry.example/line/plc:1.4@sha256:…",
+        most=400,
     ),
 ]
 FilePath = Annotated[str, Text(r"[^\x00-\x1f\x7f]+", "the path of a file", "/secure/ca.pem", most=4096)]

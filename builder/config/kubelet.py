@@ -96,7 +96,7 @@ def _wanted(error: Any) -> str:
 def _semantic(source: Source, settings: Mapping[str, Any], path: Place) -> Iterator[Problem]:
     """The rules that the schema cannot say (its x-semantics)."""
     low = settings.get("imageGCLowThresholdPercent", 80)
-    high = settings.get("imageGCHighThresholdPercent", 85)
+    high = settings.get("imageGCHighThresholdPercent", 100)
     if isinstance(low, int) and isinstance(high, int) and low >= high:
         key = (
             "imageGCLowThresholdPercent" if "imageGCLowThresholdPercent" in settings else "imageGCHighThresholdPercent"

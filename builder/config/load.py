@@ -12,13 +12,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from builder.config import rules
-from builder.config.fields import SHOWN
+from builder.config.fields import LOCAL_PROXY, SHOWN
 from builder.config.schema import CaSpec, ClusterFile, NodeSpec, known_keys
 from builder.config.source import Path as Place
 from builder.config.source import Source, dotted, read_source
 from builder.config.variables import Variables
 from builder.errors import InputError, Problem
-from builder.model.cluster import Cluster, Flannel, GivenCA, Join, Network, Node, Pki, Taint
+from builder.model.cluster import ApiServer, Cluster, Etcd, Flannel, GivenCA, Join, Network, Node, Pki, Taint
 from builder.model.versions import pause_image
 
 
@@ -87,6 +87,8 @@ def _explained(source: Source, error: Any) -> Problem:
     kind, context = error["type"], error.get("ctx", {})
     if kind == "missing":
         return source.problem(path, "missing", f"give {_about(path)}")
+    if kind == "extra_forbidden" and path == ("spec", "network", "flannel", "backend"):
+        return source.problem(path, "unknown field", "it is spec.network.backend: flannel-host-gw, for one")
     if kind == "extra_forbidden":
         return source.problem(path, "unknown field", _near(str(path[-1]), known_keys(path[:-1])))
     if kind == "field":
@@ -98,23 +100,7 @@ def _explained(source: Source, error: Any) -> Problem:
 
 
 def _literal(source: Source, path: Place, error: Any) -> tuple[str, str]:
-    later = _LATER.get((str(path[-1] if isinstance(path[-1], str) else path[-2]), str(error["input"])))
-    if later is not None:
-        return f"{source.shown(path, error['input'])} is not in this version", later
     return f"{source.shown(path, error['input'])} is not known", f"give {error['ctx']['expected']}"
-
-
-_CONTROL_PLANE = (
-    "nodes join a control plane that is there already (docs/how-to/join-existing-control-plane.md); give [worker]"
-)
-_LATER = {
-    ("roles", "control-plane"): _CONTROL_PLANE,
-    ("roles", "etcd"): _CONTROL_PLANE,
-    ("backend", "vxlan"): "give host-gw",
-    ("backend", "static"): "give host-gw",
-    ("proxyMode", "ipvs"): "give iptables",
-}
-"""What people will look for, and what to do until it comes."""
 
 
 def _near(key: str, known: list[str]) -> str:
@@ -173,21 +159,30 @@ def _cluster(file: ClusterFile, base: Path) -> Cluster:
     return Cluster(
         name=file.metadata.name,
         kubernetes=spec.kubernetes.version,
-        api_server=spec.api_server.endpoint,
+        api=ApiServer(
+            endpoint=None if spec.api_server.endpoint == LOCAL_PROXY else spec.api_server.endpoint,
+            port=spec.api_server.port,
+            proxy_port=spec.api_server.proxy_port,
+            names=tuple(spec.api_server.names),
+            encrypt_secrets=spec.api_server.encrypt_secrets,
+        ),
         network=Network(
             pod_cidr=network.pod_cidr,
             service_cidr=network.service_cidr,
             dns_address=network.dns.address or IPv4Address(int(network.service_cidr.network_address) + 10),
             dns_domain=network.dns.domain,
-            flannel=Flannel(tuple(flannel.etcd.endpoints), flannel.etcd.prefix, flannel.backend, flannel.healthz_port),
+            flannel=Flannel(tuple(flannel.etcd.endpoints), flannel.etcd.prefix, flannel.healthz_port),
+            backend=network.backend,
             pod_subnets=network.pod_subnets,
             pod_subnet_prefix=network.pod_subnet_prefix,
             proxy_mode=network.proxy_mode,
             mtu=network.mtu,
+            coredns=network.dns.coredns,
+            upstreams=tuple(network.dns.upstreams),
         ),
         nodes=tuple(_node(node) for node in spec.nodes),
         pause_image=spec.kubernetes.pause_image or pause_image(spec.kubernetes.version),
-        join=Join(spec.join.method, spec.join.token),
+        join=Join(spec.join.method, spec.join.token, spec.join.expires),
         pki=Pki(
             key_algorithm=spec.pki.key_algorithm,
             ca_validity=spec.pki.validity.ca,
@@ -196,10 +191,13 @@ def _cluster(file: ClusterFile, base: Path) -> Cluster:
             cluster_ca=_given(spec.pki.cluster_ca, base),
             etcd_ca=_given(spec.pki.etcd_ca, base),
             allow_shared_ca=spec.pki.allow_shared_ca,
+            ca_key_on_hosts=spec.pki.ca_key_on_hosts,
         ),
         versions=dict(spec.components),
         mirrors=dict(spec.mirrors),
         kubelet=dict(spec.kubelet),
+        etcd=Etcd(spec.etcd.heartbeat, spec.etcd.election, spec.etcd.quota),
+        images=tuple(spec.images),
     )
 
 

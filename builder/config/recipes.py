@@ -30,12 +30,12 @@ _IMAGE_URL = re.compile(
     r"(/[a-z0-9._-]+)+:[A-Za-z0-9_.{}-]+)"
 )
 _MEMBER = re.compile(r"[A-Za-z0-9._@+/{}-]+")
-_WHEN = re.compile(r"[a-z]+=[a-z-]+")
+_WHEN = re.compile(r"[a-z-]+=[a-z-]+(,[a-z-]+=[a-z-]+)*")
 _VERSION = re.compile(r"v?[0-9][A-Za-z0-9.+-]*")
 _WORDS = {
     "url": {"version", "number", "arch", "pause_image"},
     "checksum": {"version", "number", "arch", "url"},
-    "member": {"arch"},
+    "member": {"version", "number", "arch"},
 }
 
 _TEXT = "a text in quotes"
@@ -46,11 +46,12 @@ _SHAPES: dict[str, Any] = {
     "homepage": (None, _TEXT),
     "notice": (None, _TEXT),
     "roles": [(_NAME, "the name of a role")],
+    "when": (_WHEN, 'a condition such as "network=static"'),
     "units": [(_UNIT, "a unit's name such as kubelet.service")],
     "restarts": [(_UNIT, "a unit's name such as kubelet.service")],
     "order": int,
     "version": {
-        "follows": (re.compile("kubernetes|pause-image"), '"kubernetes" or "pause-image"'),
+        "follows": (re.compile("kubernetes|coredns|pause-image"), '"kubernetes", "coredns" or "pause-image"'),
         "default": (_VERSION, "a version such as v1.2.3"),
     },
     "source": {
@@ -65,7 +66,7 @@ _SHAPES: dict[str, Any] = {
     "file": [
         {
             "path": (_HOST_PATH, "an absolute path on the host of letters, digits and . _ @ + - /"),
-            "member": (_MEMBER, "a name in the archive, with {arch} where it differs"),
+            "member": (_MEMBER, "a name in the archive, with {version}, {number} or {arch} where they differ"),
             "mode": (_MODE, 'an octal mode in quotes such as "0755", without setuid'),
         }
     ],
@@ -302,8 +303,8 @@ def _made(data: Mapping[str, Any], origin: str, replaced: tuple[str, ...]) -> Re
         origin=origin,
         homepage=data.get("homepage", ""),
         notice=data.get("notice", ""),
-        follows_kubernetes=version.get("follows") == "kubernetes",
-        follows_pause_image=version.get("follows") == "pause-image",
+        when=data.get("when"),
+        follows=version.get("follows"),
         default_version=version.get("default"),
         source=_source(source) if source else None,
         files=tuple(_file(file, source) for file in data.get("file", [])),

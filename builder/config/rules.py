@@ -3,102 +3,37 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any
-from urllib.parse import urlsplit
-
-from pydantic import TypeAdapter, ValidationError
 
 from builder.config import fields
+from builder.config.control_plane import RULES as CONTROL_PLANE_RULES
 from builder.config.kubelet import kubelet_problems
 from builder.config.source import Path, Source
+from builder.config.view import Found, View, host_of
 from builder.errors import Problem
-from builder.model.versions import KUBERNETES, PAUSE_TAG
-
-_Found = Iterator[Problem]
-_READERS: dict[Any, TypeAdapter[Any]] = {}
-
-
-@dataclass(frozen=True)
-class View:
-    """The file's data, read leniently: what is missing or misshapen is None, since its shape is told elsewhere."""
-
-    source: Source
-    components: Collection[str]
-
-    def raw(self, path: Path) -> Any:
-        """The value at a path, or None."""
-        place = self.source.data
-        for part in path:
-            if isinstance(part, int):
-                place = place[part] if isinstance(place, list) and part < len(place) else None
-            else:
-                place = place.get(part) if isinstance(place, dict) else None
-        return place
-
-    def read(self, path: Path, kind: Any, default: Any = None) -> Any:
-        """The value at a path as a field's kind gives it; the default where there is none; None if it is wrong."""
-        value = self.raw(path)
-        if value is None:
-            return default
-        reader = _READERS.setdefault(kind, TypeAdapter(kind))
-        try:
-            return reader.validate_python(value)
-        except ValidationError:
-            return None
-
-    def network(self, *path: str | int, default: str | None = None) -> IPv4Network | None:
-        """A CIDR."""
-        found: IPv4Network | None = self.read(path, fields.Cidr, IPv4Network(default) if default else None)
-        return found
-
-    def each(self, *path: str | int) -> list[Path]:
-        """The paths of a list's items."""
-        items = self.raw(path)
-        return [(*path, index) for index in range(len(items))] if isinstance(items, list) else []
-
-    def nodes(self) -> list[Path]:
-        """The paths of the nodes."""
-        return self.each("spec", "nodes")
-
-    def prefix(self) -> int:
-        """The prefix length of one node's subnet."""
-        value = self.raw(("spec", "network", "podSubnetPrefix"))
-        return value if isinstance(value, int) and 8 <= value <= 30 else 24  # noqa: PLR2004
-
-    def pods(self) -> IPv4Network | None:
-        """podCIDR."""
-        return self.network("spec", "network", "podCIDR")
-
-    def services(self) -> IPv4Network | None:
-        """serviceCIDR."""
-        return self.network("spec", "network", "serviceCIDR", default="10.96.0.0/12")
-
-    def problem(self, path: Path, wrong: str, remedy: str) -> Problem:
-        """A Problem at a path."""
-        return self.source.problem(path, wrong, remedy)
+from builder.model.labels import is_a_nodes_own
+from builder.model.versions import MINORS, is_known, known_versions, minor_of
 
 
 def check(source: Source, components: Collection[str]) -> list[Problem]:
     """Every rule that the file breaks."""
     view = View(source, components)
-    return [problem for rule in RULES for problem in rule(view)]
+    return [problem for rule in (*RULES, *CONTROL_PLANE_RULES) for problem in rule(view)]
 
 
-def names_are_unique(view: View) -> _Found:
+def names_are_unique(view: View) -> Found:
     """Two hosts with one name are one node to Kubernetes."""
     yield from _unique(view, "name", fields.Name, "give every node its own name")
 
 
-def addresses_are_unique(view: View) -> _Found:
+def addresses_are_unique(view: View) -> Found:
     """Two hosts cannot have one address."""
     yield from _unique(view, "address", fields.Address, "give every node its own address")
 
 
-def _unique(view: View, key: str, kind: Any, remedy: str) -> _Found:
+def _unique(view: View, key: str, kind: Any, remedy: str) -> Found:
     seen: dict[Any, Path] = {}
     for node in view.nodes():
         value = view.read((*node, key), kind)
@@ -111,7 +46,7 @@ def _unique(view: View, key: str, kind: Any, remedy: str) -> _Found:
             seen[value] = node
 
 
-def addresses_are_hosts(view: View) -> _Found:
+def addresses_are_hosts(view: View) -> Found:
     """A node's address is one that a host can have."""
     for node in view.nodes():
         address = view.read((*node, "address"), fields.Address)
@@ -132,7 +67,7 @@ def _is_special(address: IPv4Address) -> bool:
     )
 
 
-def pods_and_services_are_apart(view: View) -> _Found:
+def pods_and_services_are_apart(view: View) -> Found:
     """An address is a pod's, a Service's or a host's, and only one of them."""
     pods, services = view.pods(), view.services()
     if pods is not None and services is not None and pods.overlaps(services):
@@ -140,7 +75,7 @@ def pods_and_services_are_apart(view: View) -> _Found:
         yield view.problem(path, f"{services} overlaps podCIDR {pods}", "choose ranges that have nothing in common")
 
 
-def ranges_are_private_enough(view: View) -> _Found:
+def ranges_are_private_enough(view: View) -> Found:
     """Loopback, multicast and the like carry no pods; a range of everything carries no hosts."""
     for key, network in (("podCIDR", view.pods()), ("serviceCIDR", view.services())):
         if network is None:
@@ -151,7 +86,7 @@ def ranges_are_private_enough(view: View) -> _Found:
             )
 
 
-def hosts_are_outside_pods_and_services(view: View) -> _Found:
+def hosts_are_outside_pods_and_services(view: View) -> Found:
     """A host inside the pod or service network could not be reached."""
     ranges = (("podCIDR", view.pods()), ("serviceCIDR", view.services()))
     for path, address in _host_addresses(view):
@@ -167,22 +102,15 @@ def _host_addresses(view: View) -> Iterator[tuple[Path, IPv4Address]]:
             yield (*node, "address"), address
     endpoints = [("spec", "apiServer", "endpoint"), *view.each(*_ETCD, "endpoints")]
     for path in endpoints:
-        address = _host_of(view.read(path, fields.Endpoint))
+        address = host_of(view.read(path, fields.Endpoint))
         if address is not None:
             yield path, address
-
-
-def _host_of(endpoint: str | None) -> IPv4Address | None:
-    try:
-        return IPv4Address(urlsplit(endpoint).hostname or "") if endpoint else None
-    except ValueError:
-        return None
 
 
 _ETCD = ("spec", "network", "flannel", "etcd")
 
 
-def dns_is_a_service(view: View) -> _Found:
+def dns_is_a_service(view: View) -> Found:
     """Cluster DNS is a Service: inside serviceCIDR, and not its first address, which is the API's (pitfall 5)."""
     path, services = ("spec", "network", "dns", "address"), view.services()
     address = view.read(path, fields.Address)
@@ -198,10 +126,10 @@ def dns_is_a_service(view: View) -> _Found:
             yield view.problem(path, f"{address} is reserved: the first Service is the API server's", right)
 
 
-def pod_subnets_fit(view: View) -> _Found:
+def pod_subnets_fit(view: View) -> Found:
     """A given subnet is one share of podCIDR, and nobody else's."""
     pods, prefix, seen = view.pods(), view.prefix(), dict[IPv4Network, Path]()
-    for node in view.nodes():
+    for node in view.having("worker"):
         path = (*node, "podSubnet")
         subnet = view.network(*path)
         if subnet is None or pods is None:
@@ -212,7 +140,7 @@ def pod_subnets_fit(view: View) -> _Found:
             yield view.problem(
                 path, f"{subnet} is not a /{prefix}", "all nodes' shares are of one size (podSubnetPrefix)"
             )
-        elif subnet.network_address == pods.network_address:
+        elif subnet.network_address == pods.network_address and view.backend() != "static":
             yield view.problem(path, f"{subnet} is the first of podCIDR, which flannel never gives", "give a later one")
         elif subnet in seen:
             line, _ = view.source.locate(seen[subnet])
@@ -220,7 +148,7 @@ def pod_subnets_fit(view: View) -> _Found:
         seen.setdefault(subnet, path)
 
 
-def pods_have_room_for_all(view: View) -> _Found:
+def pods_have_room_for_all(view: View) -> Found:
     """podCIDR holds a share for every node."""
     pods, prefix = view.pods(), view.prefix()
     path = ("spec", "network", "podSubnetPrefix")
@@ -229,17 +157,17 @@ def pods_have_room_for_all(view: View) -> _Found:
     if prefix < pods.prefixlen + 2:
         wrong = f"a /{prefix} for each node is too much of podCIDR {pods}"
         yield view.problem(path, wrong, "flannel wants it at least 2 bits longer than podCIDR's")
-    elif 2 ** (prefix - pods.prefixlen) - 1 < len(view.nodes()):
-        wrong = f"podCIDR {pods} has no /{prefix} for each of {len(view.nodes())} nodes"
+    elif 2 ** (prefix - pods.prefixlen) - 1 < len(view.having("worker")):
+        wrong = f"podCIDR {pods} has no /{prefix} for each of {len(view.having('worker'))} nodes"
         yield view.problem(("spec", "network", "podCIDR"), wrong, "widen it, or make the shares smaller")
 
 
-def last_octets_tell_nodes_apart(view: View) -> _Found:
+def last_octets_tell_nodes_apart(view: View) -> Found:
     """The scheme numbers subnets by the host's last octet: there must be such a subnet, for one host only."""
     pods, prefix, seen = view.pods(), view.prefix(), dict[int, Path]()
     if pods is None or view.raw(("spec", "network", "podSubnets")) not in {None, "lastOctet"}:
         return
-    for node in view.nodes():
+    for node in view.having("worker"):
         address = view.read((*node, "address"), fields.Address)
         if address is None or view.raw((*node, "podSubnet")) is not None:
             continue
@@ -258,25 +186,28 @@ def last_octets_tell_nodes_apart(view: View) -> _Found:
         seen.setdefault(octet, node)
 
 
-def kubernetes_is_known(view: View) -> _Found:
+def kubernetes_is_known(view: View) -> Found:
     """Flags and fields are known for these versions only."""
     path = ("spec", "kubernetes", "version")
     version = view.read(path, fields.Version)
-    if version is not None and version not in KUBERNETES:
-        yield view.problem(path, f"{version} is not known", f"known are {KUBERNETES[0]} to {KUBERNETES[-1]}")
+    if version is not None and not is_known(version):
+        yield view.problem(path, f"{version} is not known", f"known are {known_versions()}")
 
 
-def pause_image_is_kubernetes_own(view: View) -> _Found:
-    """Kubernetes 1.24 is made for pause 3.7 (facts: artifacts.md)."""
+def pause_image_is_kubernetes_own(view: View) -> Found:
+    """Every minor is made for one pause image (facts: artifacts.md)."""
     path = ("spec", "kubernetes", "pauseImage")
     image = view.read(path, fields.Image)
-    if image is not None and image.rpartition(":")[2] != PAUSE_TAG:
-        yield view.problem(
-            path, f"{image} is not the pause image of Kubernetes 1.24", f"give a pause:{PAUSE_TAG}, of any registry"
-        )
+    version = view.read(("spec", "kubernetes", "version"), fields.Version)
+    if image is None or version is None or not is_known(version):
+        return
+    tag = MINORS[minor_of(version)].pause
+    if image.rpartition(":")[2] != tag:
+        wrong = f"{image} is not the pause image of Kubernetes {minor_of(version)[1:]}"
+        yield view.problem(path, wrong, f"give a pause:{tag}, of any registry")
 
 
-def components_are_known(view: View) -> _Found:
+def components_are_known(view: View) -> Found:
     """Every component has a recipe; Kubernetes' own follow its version."""
     given = view.raw(("spec", "components"))
     for name in given if isinstance(given, dict) else ():
@@ -285,11 +216,21 @@ def components_are_known(view: View) -> _Found:
             near = difflib.get_close_matches(name, view.components, n=1)
             remedy = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(view.components))}"
             yield view.problem(path, "no recipe of that name", remedy)
-        elif name in {"kubelet", "kubectl", "kube-proxy"}:
+        elif name in _KUBERNETES:
             yield view.problem(path, "it always has Kubernetes' own version", "set spec.kubernetes.version")
 
 
-def components_fit_together(view: View) -> _Found:
+_KUBERNETES = {
+    "kubelet",
+    "kubectl",
+    "kube-proxy",
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+}
+
+
+def components_fit_together(view: View) -> Found:
     """What runs together must speak the same: each bound says why (facts: artifacts.md)."""
     for name, (lowest, below, why, right) in _BOUNDS.items():
         path = ("spec", "components", name)
@@ -315,7 +256,8 @@ _BOUNDS: dict[str, tuple[_Version, _Version, str, str]] = {
     ),
     "containerd": ((1, 6, 0), (1, 7, 0), "config.toml and Kubernetes 1.24 are for containerd 1.6", "give v1.6.24"),
     "runc": ((1, 1, 0), (1, 2, 0), "containerd 1.6 is made for runc 1.1", "give v1.1.15"),
-    "crictl": ((1, 24, 0), (1, 25, 0), "crictl goes with Kubernetes' own minor", "give v1.24.0"),
+    "crictl": ((1, 20, 0), (1, 27, 0), "crictl goes with Kubernetes' own minor", "give v1.24.0"),
+    "etcd": ((3, 5, 0), (3, 6, 0), "the generated flags are for 3.5, the last with flannel's v2 API", "give v3.5.6"),
 }
 
 
@@ -323,7 +265,7 @@ def _numbers(version: str) -> _Version:
     return tuple(int(part) for part in version.lstrip("v").split("."))
 
 
-def etcd_endpoints_are_unique(view: View) -> _Found:
+def etcd_endpoints_are_unique(view: View) -> Found:
     """The same member twice is a mistake in copying."""
     seen: set[str] = set()
     for path in view.each(*_ETCD, "endpoints"):
@@ -333,7 +275,7 @@ def etcd_endpoints_are_unique(view: View) -> _Found:
         seen.add(endpoint or "")
 
 
-def token_and_method_agree(view: View) -> _Found:
+def token_and_method_agree(view: View) -> Found:
     """A token goes with bootstrap-token, and only with it."""
     method, token = view.raw(("spec", "join", "method")), view.raw(("spec", "join", "token"))
     if method == "bootstrap-token" and token is None:
@@ -344,7 +286,7 @@ def token_and_method_agree(view: View) -> _Found:
         yield view.problem(("spec", "join", "token"), "no token is needed to join by certificate", "leave it out")
 
 
-def one_passphrase(view: View) -> _Found:
+def one_passphrase(view: View) -> Found:
     """A passphrase comes from one place."""
     for ca in ("clusterCA", "etcdCA"):
         path = ("spec", "pki", ca)
@@ -353,7 +295,7 @@ def one_passphrase(view: View) -> _Found:
             yield view.problem((*path, "passphraseFile"), "passphraseEnv is given, too", "keep one of them")
 
 
-def renewal_is_shorter_than_life(view: View) -> _Found:
+def renewal_is_shorter_than_life(view: View) -> Found:
     """A certificate that is always near its end would be made anew by every build."""
     leaf = view.read(("spec", "pki", "validity", "leaf"), fields.Duration)
     renew = view.read(("spec", "pki", "renewBefore"), fields.Duration)
@@ -367,26 +309,19 @@ def renewal_is_shorter_than_life(view: View) -> _Found:
         )
 
 
-_OWN_LABELS = re.compile(
-    r"(kubernetes\.io/(hostname|arch|os)|node\.kubernetes\.io/instance-type|beta\.kubernetes\.io/(os|arch|instance-type)"
-    r"|topology\.kubernetes\.io/(zone|region)|failure-domain\.beta\.kubernetes\.io/(zone|region)"
-    r"|([a-z0-9.-]+\.)?(kubelet|node)\.kubernetes\.io/.*)"
-)
-
-
-def labels_are_a_nodes_own(view: View) -> _Found:
-    """A kubelet may set only some of Kubernetes' labels itself; with others it does not start (NodeRestriction)."""
+def labels_are_a_nodes_own(view: View) -> Found:
+    """With one of Kubernetes' other labels a kubelet does not start; a control plane of ours can give it."""
+    if view.having("control-plane"):
+        return
     for node in view.nodes():
         labels = view.raw((*node, "labels"))
         for key in labels if isinstance(labels, dict) else ():
-            domain = key.rpartition("/")[0]
-            reserved = domain.endswith(("kubernetes.io", "k8s.io")) and not _OWN_LABELS.fullmatch(key)
-            if reserved:
+            if not is_a_nodes_own(str(key)):
                 remedy = f"after the join: kubectl label node NAME {key}=…"
                 yield view.problem((*node, "labels", key), "a kubelet may not set this label itself", remedy)
 
 
-def taints_are_unique(view: View) -> _Found:
+def taints_are_unique(view: View) -> Found:
     """Key and effect together name a taint."""
     for node in view.nodes():
         seen = set()
@@ -399,7 +334,7 @@ def taints_are_unique(view: View) -> _Found:
                 seen.add(known)
 
 
-def roles_are_unique(view: View) -> _Found:
+def roles_are_unique(view: View) -> Found:
     """A role is had once."""
     for node in view.nodes():
         roles = view.raw((*node, "roles"))
@@ -407,13 +342,13 @@ def roles_are_unique(view: View) -> _Found:
             yield view.problem((*node, "roles"), "a role stands here twice", "keep one of them")
 
 
-def kubelet_settings_are_good(view: View) -> _Found:
+def kubelet_settings_are_good(view: View) -> Found:
     """Extra settings of the cluster and of each node."""
     for path in (("spec", "kubelet"), *((*node, "kubelet") for node in view.nodes())):
         yield from kubelet_problems(view.source, view.raw(path), path)
 
 
-RULES: tuple[Callable[[View], _Found], ...] = (
+RULES: tuple[Callable[[View], Found], ...] = (
     names_are_unique,
     addresses_are_unique,
     addresses_are_hosts,

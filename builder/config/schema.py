@@ -31,18 +31,44 @@ class Metadata(_Model):
 class Kubernetes(_Model):
     """Which Kubernetes."""
 
-    version: fields.Version = Field(description="Kubernetes version, v1.24.0 to v1.24.17; with or without the v.")
+    version: fields.Version = Field(
+        description="Kubernetes version, with or without the v; a release of 1.24, or of 1.20, 1.22, 1.23, 1.25, 1.26."
+    )
     pause_image: fields.Image | None = Field(
         None,
         alias="pauseImage",
-        description="Image of the pause container; its tag must be 3.7. Default: pause:3.7 from Kubernetes' registry.",
+        description="Image of the pause container; its tag must be that Kubernetes' (3.7 for 1.24). "
+        "Default: pause from Kubernetes' registry.",
     )
 
 
 class ApiServer(_Model):
     """Where the control plane answers."""
 
-    endpoint: fields.Endpoint = Field(description="URL of the API server as every node reaches it.")
+    endpoint: fields.ApiEndpoint = Field(
+        description="URL of the API server as every node reaches it: a control-plane host's, or a load balancer's. "
+        "Or local-proxy: every worker reaches all API servers through a proxy on its own loopback."
+    )
+    port: int = Field(6443, ge=1, le=65535, description="Port that the API servers of this cluster listen on.")
+    proxy_port: int = Field(
+        7443, alias="proxyPort", ge=1, le=65535, description="Port of the local proxy on every worker's loopback."
+    )
+    names: list[fields.HostName] = Field(
+        default_factory=list, description="More names and addresses that the API servers' certificates are good for."
+    )
+    encrypt_secrets: bool = Field(
+        default=True, alias="encryptSecrets", description="Secrets are encrypted in etcd, by a key in the state folder."
+    )
+
+
+class EtcdSpec(_Model):
+    """etcd, on the nodes with that role."""
+
+    heartbeat: int = Field(100, ge=10, le=10000, description="Heartbeat of its leader, in milliseconds.")
+    election: int = Field(
+        1000, ge=50, le=50000, description="After so many milliseconds without one a leader is elected."
+    )
+    quota: int = Field(2048, ge=64, le=8192, description="How large its data may get, in MiB.")
 
 
 class Dns(_Model):
@@ -52,23 +78,30 @@ class Dns(_Model):
     address: fields.Address | None = Field(
         None, description="Address of the DNS Service, inside serviceCIDR. Default: its tenth address."
     )
+    coredns: bool = Field(default=True, description="Run CoreDNS in a cluster that has its control plane here.")
+    upstreams: list[fields.Address] = Field(
+        default_factory=list, description="DNS servers of the site, for names outside the cluster. Default: none."
+    )
 
 
 class FlannelEtcd(_Model):
     """The etcd that flannel keeps its network in."""
 
-    endpoints: list[fields.Endpoint] = Field(description="etcd's client URLs. It must serve the v2 API.", min_length=1)
+    endpoints: list[fields.Endpoint] = Field(
+        default_factory=list,
+        description="Client URLs of an etcd that is there already; it must serve the v2 API. Default: the nodes with "
+        "the role etcd.",
+    )
     prefix: fields.KeyPrefix = Field("/coreos.com/network", description="Key below which flannel keeps its network.")
 
 
 class FlannelSpec(_Model):
     """flannel."""
 
-    backend: Literal["host-gw"] = Field("host-gw", description="How pods of two nodes reach each other.")
     healthz_port: int = Field(
         2401, alias="healthzPort", ge=1, le=65535, description="Port of flanneld's health, on loopback."
     )
-    etcd: FlannelEtcd = Field(description="The etcd that flannel keeps its network in.")
+    etcd: FlannelEtcd = Field(default_factory=FlannelEtcd, description="The etcd that flannel keeps its network in.")
 
 
 class NetworkSpec(_Model):
@@ -89,8 +122,13 @@ class NetworkSpec(_Model):
     )
     mtu: int = Field(1500, ge=576, le=65535, description="MTU of the nodes' interface, in bytes.")
     dns: Dns = Field(default_factory=Dns, description="Cluster DNS.")
-    proxy_mode: Literal["iptables"] = Field("iptables", alias="proxyMode", description="How kube-proxy works.")
-    flannel: FlannelSpec = Field(description="flannel, in etcd mode.")
+    proxy_mode: Literal["iptables", "ipvs"] = Field("iptables", alias="proxyMode", description="How kube-proxy works.")
+    backend: Literal["flannel-host-gw", "flannel-vxlan", "static"] = Field(
+        "flannel-host-gw",
+        description="How pods of two nodes reach each other: routes by flannel (hosts in one layer-2 network), VXLAN "
+        "by flannel, or static: the same routes made at build, without a daemon.",
+    )
+    flannel: FlannelSpec = Field(default_factory=FlannelSpec, description="flannel, in etcd mode.")
 
 
 class JoinSpec(_Model):
@@ -104,6 +142,9 @@ class JoinSpec(_Model):
     token: fields.Token | None = Field(
         None,
         description="Token for bootstrap-token, best as ${BOOTSTRAP_TOKEN}: ID.SECRET or one of the token file.",
+    )
+    expires: fields.Moment | None = Field(
+        None, description="When the token ends, where the control plane is here. Default: never."
     )
 
 
@@ -148,6 +189,12 @@ class PkiSpec(_Model):
         alias="allowSharedCA",
         description="Accept one CA for both: then any kubelet can read etcd.",
     )
+    ca_key_on_hosts: bool = Field(
+        default=True,
+        alias="caKeyOnHosts",
+        description="Control-plane hosts get the cluster CA's key, so that kubelets can renew their certificates. "
+        "false: it stays in the state folder, and certificates are renewed by new bundles.",
+    )
 
 
 class TaintSpec(_Model):
@@ -164,7 +211,9 @@ class NodeSpec(_Model):
     name: fields.Name = Field(description="The host's name as `hostname` prints it.")
     address: fields.Address = Field(description="The host's IPv4 address, by which the others reach it.")
     arch: Literal["amd64", "arm64"] = Field("amd64", description="Processor architecture.")
-    roles: list[Literal["worker"]] = Field(default=["worker"], min_length=1, description="What the node is.")
+    roles: list[Literal["control-plane", "etcd", "worker"]] = Field(
+        default=["worker"], min_length=1, description="What the node is: any of control-plane, etcd and worker."
+    )
     pod_subnet: fields.Cidr | None = Field(
         None, alias="podSubnet", description="The node's share of podCIDR. Default: by podSubnets."
     )
@@ -196,6 +245,10 @@ class Spec(_Model):
     )
     kubelet: dict[str, Any] = Field(
         default_factory=dict, description="More KubeletConfiguration fields for every node."
+    )
+    etcd: EtcdSpec = Field(default_factory=EtcdSpec, description="etcd, on the nodes with that role.")
+    images: list[fields.CarriedImage] = Field(
+        default_factory=list, description="More images that every worker's bundle carries."
     )
     nodes: list[NodeSpec] = Field(min_length=1, max_length=1000, description="The hosts.")
 

@@ -13,6 +13,7 @@ from builder.errors import InputError, Problem
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _DEPTH = 40
+_TOO_DEEP = (f"nested more than {_DEPTH} levels deep", "write it flatter")
 _NODES = 100_000
 _TAGS = {f"tag:yaml.org,2002:{kind}" for kind in ("str", "int", "float", "bool", "null", "timestamp", "value", "merge")}
 _DECIMAL = re.compile(r"[-+]?(0|[1-9][0-9]*)")
@@ -61,10 +62,11 @@ def read_source(text: bytes | str, file: str, variables: Variables) -> Source:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        wrong = f"not YAML: {error.problem or error.context}"
-        raise InputError(
-            [Problem(file, line, column, "", wrong, "mend the indentation or the quotes there")]
-        ) from error
+        told = error.problem or error.context or ""
+        wrong, remedy = f"not YAML: {told}", "mend the indentation or the quotes there"
+        if "nesting depth" in told:  # PyYAML 6.0.4 has a limit of its own, and looks ahead of our counting
+            wrong, remedy = _TOO_DEEP
+        raise InputError([Problem(file, line, column, "", wrong, remedy)]) from error
     except (yaml.YAMLError, ValueError) as error:
         # a reader's error: a character that YAML does not allow, such as NUL
         place = getattr(error, "position", 0) or 0
@@ -104,8 +106,7 @@ def _refuse_depth(text: str, file: str) -> None:
         if depth > _DEPTH or documents > 1:
             mark = event.start_mark
             line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-            wrong = "a second document begins" if documents > 1 else f"nested more than {_DEPTH} levels deep"
-            remedy = "one cluster is one file" if documents > 1 else "write it flatter"
+            wrong, remedy = ("a second document begins", "one cluster is one file") if documents > 1 else _TOO_DEEP
             raise InputError([Problem(file, line, column, "", wrong, remedy)])
 
 

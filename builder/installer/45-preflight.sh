@@ -27,10 +27,10 @@ check_systemd() {
 # check_commands: what the kubelet, kube-proxy and our own units call
 check_commands() {
 	missing=
-	for tool in ip iptables iptables-restore iptables-save modprobe mount sysctl umount; do
+	for tool in ip iptables iptables-restore iptables-save modprobe mount sysctl umount $COMMANDS; do
 		command -v "$tool" >/dev/null || missing="$missing $tool"
 	done
-	[ -z "$missing" ] || problem Commands "missing:$missing; install the packages that hold them (iproute2, iptables, kmod, procps, util-linux)"
+	[ -z "$missing" ] || problem Commands "missing:$missing; install the packages that hold them (iproute2, iptables, kmod, procps, util-linux, ipset)"
 	command -v conntrack >/dev/null || warn "conntrack is missing: UDP flows to Services that moved stay stale for a while"
 }
 

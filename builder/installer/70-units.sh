@@ -123,16 +123,22 @@ stop_unit() {
 	say "stopped $1"
 }
 
-# wait_for_units: all of them are up, and still are after a moment; else says which are not
+# wait_for_units: all of them are up, and still are after a moment; else says which are not. What only waits for
+# another host (etcd for its majority, and what needs it) is no failure: hosts are installed in any order.
 wait_for_units() {
 	waited=0
 	while [ -n "$(not_active)" ]; do
 		if [ "$waited" -ge "$WAIT" ] || [ -n "$(failed_units)" ]; then
+			! only_waiting || break
 			report_units
 		fi
 		sleep 1
 		waited=$((waited + 1))
 	done
+	if [ -n "$(not_active)" ]; then
+		each report_waiting "$(not_active)"
+		return 0
+	fi
 	[ -n "$UNIT_PLAN" ] || return 0
 	sleep 2 # a unit that dies at once looks active for a moment
 	[ -z "$(not_active)" ] || report_units
@@ -143,6 +149,17 @@ not_active() {
 		unit_now=$(unit_state "$unit")
 		[ "$unit_now" = active ] || printf '%s\n' "$unit is ${unit_now:-unknown}"
 	done
+}
+
+# only_waiting: what is not up is on its way, and may have to wait for another host
+only_waiting() {
+	not_active | awk -v waiting=" $WAITING " '
+		index(waiting, " " $1 " ") == 0 || ($3 != "activating" && $3 != "inactive") { bad = 1 }
+		END { exit bad }'
+}
+
+report_waiting() {
+	say "$1 waits for another host (etcd, the API server) and comes up with it"
 }
 
 failed_units() {

@@ -10,11 +10,11 @@ from pathlib import PurePath
 from typing import Any, Literal
 
 Arch = Literal["amd64", "arm64"]
-Role = Literal["worker"]
+Role = Literal["control-plane", "etcd", "worker"]
 JoinMethod = Literal["certificate", "bootstrap-token"]
 SubnetScheme = Literal["lastOctet", "sequence"]
-FlannelBackend = Literal["host-gw"]
-ProxyMode = Literal["iptables"]
+Backend = Literal["flannel-host-gw", "flannel-vxlan", "static"]
+ProxyMode = Literal["iptables", "ipvs"]
 KeyAlgorithm = Literal["ecdsa-p256", "rsa-2048", "rsa-3072", "rsa-4096"]
 
 
@@ -44,11 +44,10 @@ class Node:
 
 @dataclass(frozen=True)
 class Flannel:
-    """flannel in etcd mode: where its etcd is and what it says there."""
+    """flannel in etcd mode: where its etcd is and what it says there. No endpoints: the cluster's own etcd."""
 
-    etcd_endpoints: tuple[str, ...]
+    etcd_endpoints: tuple[str, ...] = ()
     etcd_prefix: str = "/coreos.com/network"
-    backend: FlannelBackend = "host-gw"
     healthz_port: int = 2401
 
 
@@ -60,19 +59,26 @@ class Network:
     service_cidr: IPv4Network
     dns_address: IPv4Address
     dns_domain: str
-    flannel: Flannel
+    flannel: Flannel = Flannel()
+    backend: Backend = "flannel-host-gw"
     pod_subnets: SubnetScheme = "lastOctet"
     pod_subnet_prefix: int = 24
     proxy_mode: ProxyMode = "iptables"
     mtu: int = 1500
+    coredns: bool = True
+    upstreams: tuple[IPv4Address, ...] = ()
 
 
 @dataclass(frozen=True)
 class Join:
-    """How a kubelet proves who it is. `token` is a secret and is set only for bootstrap-token."""
+    """How a kubelet proves who it is. `token` is a secret and is set only for bootstrap-token.
+
+    `expires` is when the token ends (RFC 3339, UTC); None for never.
+    """
 
     method: JoinMethod = "certificate"
     token: str | None = field(default=None, repr=False)
+    expires: str | None = None
 
 
 @dataclass(frozen=True)
@@ -87,7 +93,10 @@ class GivenCA:
 
 @dataclass(frozen=True)
 class Pki:
-    """Keys and certificate windows. A CA that is None is made on the first build and kept in the state folder."""
+    """Keys and certificate windows. A CA that is None is made on the first build and kept in the state folder.
+
+    `ca_key_on_hosts`: control-plane hosts get the cluster CA's key, so that certificates can be renewed there.
+    """
 
     key_algorithm: KeyAlgorithm = "ecdsa-p256"
     ca_validity: timedelta = timedelta(days=3650)
@@ -96,6 +105,31 @@ class Pki:
     cluster_ca: GivenCA | None = None
     etcd_ca: GivenCA | None = None
     allow_shared_ca: bool = False
+    ca_key_on_hosts: bool = True
+
+
+@dataclass(frozen=True)
+class Etcd:
+    """etcd's timing and size: `heartbeat` and `election` in milliseconds, `quota` in MiB."""
+
+    heartbeat: int = 100
+    election: int = 1000
+    quota: int = 2048
+
+
+@dataclass(frozen=True)
+class ApiServer:
+    """How the API server is reached. `endpoint` None: each node has a proxy on its loopback to all of them.
+
+    `port` is the one that the API servers listen on, `proxy_port` the local proxy's; `names` are more names and
+    addresses for their certificates.
+    """
+
+    endpoint: str | None
+    port: int = 6443
+    proxy_port: int = 7443
+    names: tuple[str, ...] = ()
+    encrypt_secrets: bool = True
 
 
 @dataclass(frozen=True)
@@ -104,7 +138,7 @@ class Cluster:
 
     name: str
     kubernetes: str
-    api_server: str
+    api: ApiServer
     network: Network
     nodes: tuple[Node, ...]
     pause_image: str
@@ -113,3 +147,24 @@ class Cluster:
     versions: Mapping[str, str] = field(default_factory=dict)
     mirrors: Mapping[str, str] = field(default_factory=dict)
     kubelet: Mapping[str, Any] = field(default_factory=dict)
+    etcd: Etcd = Etcd()
+    images: tuple[str, ...] = ()
+
+    @property
+    def api_server(self) -> str:
+        """The API server's URL as kubelet and kube-proxy dial it."""
+        return self.api.endpoint or f"https://127.0.0.1:{self.api.proxy_port}"
+
+    def having(self, role: Role) -> tuple[Node, ...]:
+        """The nodes with that role, in the order of cluster.yaml."""
+        return tuple(node for node in self.nodes if role in node.roles)
+
+    @property
+    def own_control_plane(self) -> bool:
+        """Whether the control plane is among these nodes, not elsewhere."""
+        return bool(self.having("control-plane"))
+
+    @property
+    def own_etcd(self) -> bool:
+        """Whether etcd is among these nodes, not elsewhere."""
+        return bool(self.having("etcd"))

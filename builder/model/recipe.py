@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 ArtifactKind = Literal["binary", "archive", "image"]
+Follows = Literal["kubernetes", "coredns", "pause-image"]
 ChecksumFormat = Literal["bare", "sums", "clearsigned"]
 
 
@@ -71,8 +72,8 @@ class Recipe:
     origin: str
     homepage: str = ""
     notice: str = ""
-    follows_kubernetes: bool = False
-    follows_pause_image: bool = False
+    when: str | None = None
+    follows: Follows | None = None
     default_version: str | None = None
     source: Source | None = None
     files: tuple[RecipeFile, ...] = ()

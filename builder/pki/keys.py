@@ -35,6 +35,15 @@ def key_pem(key: PrivateKey) -> str:
     ).decode("ascii")
 
 
+def public_pem(key: PrivateKey) -> str:
+    """The public half, as SubjectPublicKeyInfo."""
+    return (
+        key.public_key()
+        .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+        .decode("ascii")
+    )
+
+
 def load_key(pem: str, name: str, passphrase: str | None = None) -> PrivateKey:
     """Read a PEM private key. Raises PkiError, which never quotes the key or the passphrase."""
     secret = passphrase.encode() if passphrase is not None else None

@@ -5,20 +5,31 @@ from __future__ import annotations
 from builder.errors import PlanError
 from builder.model.cluster import Cluster
 from builder.model.recipe import Artifact, Checksum, Recipe
+from builder.model.versions import MINORS, minor_of
 
 
 def version_of(recipe: Recipe, cluster: Cluster) -> str:
-    """The component's version: what cluster.yaml says, else Kubernetes' own, else the recipe's default.
-
-    The pause image's version is its tag.
-    """
-    if recipe.follows_pause_image:
-        return cluster.pause_image.rpartition(":")[2]
+    """The component's version: what cluster.yaml says, else what it follows, else the recipe's default."""
     if recipe.name in cluster.versions:
         return cluster.versions[recipe.name]
-    if recipe.follows_kubernetes:
+    if recipe.follows == "kubernetes":
         return cluster.kubernetes
+    if recipe.follows == "coredns":
+        return MINORS[minor_of(cluster.kubernetes)].coredns
+    if recipe.follows == "pause-image":
+        return cluster.pause_image.rpartition(":")[2]
     return recipe.default_version or ""
+
+
+def words_of(recipe: Recipe, cluster: Cluster, arch: str) -> dict[str, str]:
+    """What a recipe's {placeholders} stand for."""
+    version = version_of(recipe, cluster)
+    return {
+        "version": version,
+        "number": version.removeprefix("v"),
+        "arch": arch,
+        "pause_image": cluster.pause_image,
+    }
 
 
 def artifact_of(recipe: Recipe, cluster: Cluster, arch: str) -> Artifact | None:
@@ -35,8 +46,8 @@ def artifact_of(recipe: Recipe, cluster: Cluster, arch: str) -> Artifact | None:
             f"{recipe.origin}: recipe {recipe.name} has no version",
             f"give it [version] default, or set spec.components.{recipe.name}",
         )
-    words = {"version": version, "number": version.removeprefix("v"), "arch": arch}
-    url = source.url.format(pause_image=cluster.pause_image, **words)
+    words = words_of(recipe, cluster, arch)
+    url = source.url.format(**words)
     checksum = None
     if source.checksum_url:
         checksum = Checksum(source.checksum_url.format(url=url, **words), source.checksum_format)

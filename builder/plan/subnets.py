@@ -10,24 +10,25 @@ from builder.model.cluster import Cluster, Node
 
 
 def allocate(cluster: Cluster, kept: Mapping[str, IPv4Network]) -> dict[str, IPv4Network]:
-    """Give every node its pod subnet, by node name.
+    """Give every worker its pod subnet, by node name.
 
     What a user wrote wins; then what the state folder remembers, so that adding or removing a node never
     moves another's; then the scheme. `kept` also reserves the subnets of nodes that have left.
     Raises PlanError when the pod network is full or a remembered subnet no longer fits.
     """
-    chosen = {node.name: node.pod_subnet for node in cluster.nodes if node.pod_subnet is not None}
+    workers = cluster.having("worker")
+    chosen = {node.name: node.pod_subnet for node in workers if node.pod_subnet is not None}
     given = set(chosen.values())
-    for node in cluster.nodes:
+    for node in workers:
         subnet = kept.get(node.name)
         if node.name not in chosen and subnet is not None and _fits(cluster, subnet) and subnet not in given:
             chosen[node.name] = subnet
     taken = set(chosen.values()) | set(kept.values())
-    for node in cluster.nodes:
+    for node in workers:
         if node.name not in chosen:
             chosen[node.name] = _next(cluster, node, taken)
             taken.add(chosen[node.name])
-    return {node.name: chosen[node.name] for node in cluster.nodes}
+    return {node.name: chosen[node.name] for node in workers}
 
 
 def _fits(cluster: Cluster, subnet: IPv4Network) -> bool:

@@ -19,6 +19,8 @@ HEAD = (
     "NOT_BEFORE",
     "NOT_AFTER",
     "UNITS",
+    "WAITING",
+    "COMMANDS",
     "PORTS",
     "DISK_KIB",
     "NOTICE",

@@ -47,8 +47,9 @@ def render(
     plan: NodePlan,
     authorities: Mapping[str, str],
     pairs: Mapping[str, KeyPair],
+    shared: Mapping[str, KeyPair] | None = None,
 ) -> bytes:
-    """One host file's bytes. Templates see `cluster`, `node`, `plan`, `ca` and `certs`.
+    """One host file's bytes. Templates see `cluster`, `node`, `plan`, `ca`, `certs` and `shared`.
 
     Raises RenderError, naming the overlay and its line, and never a value: it could be a secret.
     """
@@ -56,11 +57,13 @@ def render(
         return source.text.encode()
     try:
         template = environment.from_string(source.text)
-        text = template.render(cluster=plan.cluster, node=plan.node, plan=plan, ca=authorities, certs=pairs)
+        text = template.render(
+            cluster=plan.cluster, node=plan.node, plan=plan, ca=authorities, certs=pairs, shared=shared or {}
+        )
     except jinja2.TemplateSyntaxError as error:
         raise RenderError(f"{source.origin}:{error.lineno}: {error.message}", "mend the overlay") from error
     except jinja2.UndefinedError as error:
-        secrets = [plan.cluster.join.token, *(pair.key for pair in pairs.values())]
+        secrets = [plan.cluster.join.token, *(pair.key for pair in (*pairs.values(), *(shared or {}).values()))]
         told = error.message or ""
         wrong = "an unknown name" if any(secret and secret in told for secret in secrets) else told
         raise RenderError(f"{source.origin}:{_line(error)}: {wrong}", "use a name that the plan has") from error
@@ -73,6 +76,14 @@ def render(
     if source.block and (not text.endswith("\n") or re.search(r"^# (BEGIN|END) bundler ", text, re.MULTILINE)):
         raise RenderError(f"{source.origin}: a block ends in a newline and holds no marker lines", "mend the overlay")
     return text.encode()
+
+
+def operators_kubeconfig(
+    environment: jinja2.Environment, server: str, authorities: Mapping[str, str], admin: KeyPair
+) -> str:
+    """The kubeconfig of whoever runs the cluster, for the state folder."""
+    template = environment.get_template("macros/operator.kubeconfig.j2")
+    return template.render(server=server, ca=authorities, admin=admin)
 
 
 def _line(error: BaseException) -> int:

@@ -23,6 +23,9 @@ class StateFolder:
 
     allocations.json          pod subnet of each node that ever was, by name
     pki/cluster-ca.pem, …     the CAs that bundler made, each with its -key.pem
+    pki/service-account.pem   the key pair that service-account tokens are signed with; pki/encryption-key-key.pem the
+                              key that Secrets are encrypted with in etcd
+    admin.kubeconfig          the operator's way in
     pki/<owner>/<name>.pem    leaves, each with its -key.pem
     """
 
@@ -94,6 +97,12 @@ class StateFolder:
         certificate, key = self._paths(name)
         self._write(key, pair.key)
         self._write(certificate, pair.certificate)
+
+    def keep_text(self, name: str, text: str) -> None:
+        """Keep a secret text, as a file of that name; one that is the same already is left alone."""
+        path = self.root / name
+        if not path.exists() or path.read_text() != text:
+            self._write(name, text)
 
     @staticmethod
     def _paths(name: str) -> tuple[str, str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from demo.mirror import fill
+from demo.mirror import fill, served
 from demo.parts import Part
 from tests.kit import ROOT
 from tests.standins import standin
@@ -33,10 +33,11 @@ class Site:
 
     folder: Path
     options: tuple
+    images: str
 
     def bundler(self, *arguments, environ=None, check=True, stdin=None):
         command = [sys.executable, "-m", "builder", *map(str, arguments)]
-        surroundings = os.environ | {"PYTHONPATH": str(ROOT), **(environ or {})}
+        surroundings = os.environ | {"PYTHONPATH": str(ROOT), "BUNDLER_IMAGE_MIRROR": self.images, **(environ or {})}
         done = subprocess.run(
             command, cwd=self.folder, capture_output=True, text=True, check=False, env=surroundings, input=stdin
         )
@@ -69,25 +70,47 @@ def mirror(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def images(mirror):
+    """The URL of the mirror as a registry of images."""
+    with served(mirror / "files") as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
 def store(tmp_path_factory):
     """One store for all tests that do not test the store."""
     return tmp_path_factory.mktemp("store")
 
 
 @pytest.fixture
-def site(tmp_path, mirror, store):
+def site(tmp_path, mirror, images, store):
     """The example's cluster.yaml in an empty folder."""
     shutil.copy(EXAMPLE, tmp_path / "cluster.yaml")
-    options = ("--recipes", mirror / "recipes", "--mirror", mirror / "files", "--cache", store)
-    return Site(tmp_path, options)
+    options = (
+        "--recipes",
+        mirror / "recipes",
+        "--mirror",
+        mirror / "files",
+        "--cache",
+        store,
+    )
+    return Site(tmp_path, options, images)
 
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory, mirror, store):
+def built(tmp_path_factory, mirror, images, store):
     """The example, built once and unpacked: `built.folder / NODE / install.sh`."""
     folder = tmp_path_factory.mktemp("built")
     shutil.copy(EXAMPLE, folder / "cluster.yaml")
-    made = Site(folder, ("--recipes", mirror / "recipes", "--mirror", mirror / "files", "--cache", store))
+    options = (
+        "--recipes",
+        mirror / "recipes",
+        "--mirror",
+        mirror / "files",
+        "--cache",
+        store,
+    )
+    made = Site(folder, options, images)
     made.build()
     for tarball in made.dist.glob("*.tar.gz"):
         subprocess.run(["tar", "xzf", tarball, "-C", folder], check=True)

@@ -60,7 +60,7 @@ def elsewhere():
 
 def test_another_folder_day_umask_locale_user_and_zone_give_the_same_bytes(built, mirror, elsewhere):
     """reprotest's idea: everything around the build is different, the inputs and the state are not."""
-    site = Site(elsewhere / "a folder" / "of another name", ())
+    site = Site(elsewhere / "a folder" / "of another name", (), built.images)
     shutil.copytree(built.folder / "state", site.folder / "state")
     shutil.copy(built.folder / "cluster.yaml", site.folder)
     for name in ("files", "recipes"):

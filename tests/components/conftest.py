@@ -42,7 +42,14 @@ def render_cluster(described, folder):
         plan.node.name: Rendered(
             plan,
             {
-                file.path: render(templates, file.source, plan, secrets.authorities, secrets.of_node(plan))
+                file.path: render(
+                    templates,
+                    file.source,
+                    plan,
+                    secrets.authorities,
+                    secrets.of_node(plan),
+                    secrets.shared_of(plan),
+                )
                 for file in plan.overlays
             },
             {file.path: file.mode for file in plan.overlays},
@@ -55,6 +62,12 @@ def render_cluster(described, folder):
 def seed(tmp_path_factory):
     """The three nodes of the seed document, by name."""
     return render_cluster(cluster(), tmp_path_factory.mktemp("seed"))
+
+
+@pytest.fixture(scope="session")
+def render_once(tmp_path_factory):
+    """Render a cluster for more tests than one."""
+    return lambda described: render_cluster(described, tmp_path_factory.mktemp("rendered"))
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ def test_every_flag_is_one_that_kubelet_1_24_knows(seed, flags, name):
 def test_only_the_flags_that_must_be_flags_are(seed, flags):
     """pitfalls 3 and 4: no cgroup flags beside the file, no log flags that 1.26 refuses."""
     deprecated = {flag for flag in options(seed["k8s-node1"]) if flags["kubelet"][flag].get("deprecated")}
-    assert deprecated == {"container-runtime", "pod-infra-container-image"}
+    assert deprecated == {"pod-infra-container-image"}
 
 
 @pytest.mark.parametrize("name", HOSTS)

@@ -145,7 +145,7 @@ def test_the_subnet_is_reserved_once_and_for_ever(etcd, seed, shell, tmp_path):
 
 def test_a_lease_that_would_end_becomes_one_that_does_not(etcd, seed, shell, tmp_path):
     key = f"{KEYS}/subnets/172.7.120.0-24"
-    etcd.v2("set", "--ttl", "86400", key, seed["k8s-node1"].plan.flannel.lease)
+    etcd.v2("set", "--ttl", "86400", key, seed["k8s-node1"].plan.flannel.reservations[0].lease)
     assert reserve(etcd, seed["k8s-node1"], shell, tmp_path).returncode == 0
     assert "\nTTL: 0\n" in etcd.v2("-o", "extended", "get", key)
 
@@ -153,8 +153,8 @@ def test_a_lease_that_would_end_becomes_one_that_does_not(etcd, seed, shell, tmp
 def test_an_old_lease_of_this_host_is_removed_and_others_stay(etcd, seed, shell, tmp_path):
     old = f"{KEYS}/subnets/172.7.57.0-24"
     other = f"{KEYS}/subnets/172.7.130.0-24"
-    etcd.v2("set", "--ttl", "86400", old, seed["k8s-node1"].plan.flannel.lease)
-    etcd.v2("set", other, seed["k8s-node2"].plan.flannel.lease)
+    etcd.v2("set", "--ttl", "86400", old, seed["k8s-node1"].plan.flannel.reservations[0].lease)
+    etcd.v2("set", other, seed["k8s-node2"].plan.flannel.reservations[0].lease)
     done = reserve(etcd, seed["k8s-node1"], shell, tmp_path)
     assert "removed the old lease" in done.stdout
     assert sorted(etcd.v2("ls", f"{KEYS}/subnets").split()) == [f"{KEYS}/subnets/172.7.120.0-24", other]
@@ -162,7 +162,7 @@ def test_an_old_lease_of_this_host_is_removed_and_others_stay(etcd, seed, shell,
 
 def test_a_subnet_that_another_host_holds_is_never_taken(etcd, seed, shell, tmp_path):
     key = f"{KEYS}/subnets/172.7.120.0-24"
-    etcd.v2("set", key, seed["k8s-node2"].plan.flannel.lease)
+    etcd.v2("set", key, seed["k8s-node2"].plan.flannel.reservations[0].lease)
     done = reserve(etcd, seed["k8s-node1"], shell, tmp_path)
     assert done.returncode == 1
     assert "belongs to another host" in done.stderr
@@ -189,7 +189,7 @@ def test_a_host_without_etcdctl_relies_on_subnet_env(seed, shell, tmp_path):
     environ = os.environ | {"ETCDCTL": "/nonexistent"}
     done = subprocess.run([*shell, script], capture_output=True, text=True, check=False, env=environ)
     assert done.returncode == 0
-    assert "subnet.env alone asks for 172.7.120.0-24" in done.stdout
+    assert "subnet.env alone asks for 172.7.120.0/24" in done.stdout
 
 
 def test_an_etcd_that_does_not_answer_is_an_error_that_systemd_retries(etcd, seed, shell, tmp_path):

@@ -77,6 +77,8 @@ class Bundle:
             "NOT_AFTER": "4000000000",
             "UNITS": "containerd.service kubelet.service",
             "PORTS": "10250",
+            "WAITING": "",
+            "COMMANDS": "",
             "DISK_KIB": "64",
             "NOTICE": "",
             **self.head,

@@ -10,53 +10,80 @@ from builder.plan.artifacts import artifact_of
 from tests.kit import DATA, ROOT, cluster
 
 RECIPES = load_recipes(ROOT / "recipes")
-FACTS = [item for item in json.loads((DATA / "artifacts.json").read_text()) if item["arch"] in {"amd64", "arm64"}]
-OURS = {"kubelet", "kubectl", "containerd", "runc", "cni-plugins", "crictl"}
-
-
-def ours(item):
-    minor = item["component"] in {"kubelet", "kubectl", "crictl"}
-    return item["component"] in OURS and (not minor or item["version"].startswith("v1.24."))
+ALL_FACTS = json.loads((DATA / "artifacts.json").read_text())
+FACTS = [item for item in ALL_FACTS if item["arch"] in {"amd64", "arm64"}]
+OURS = {"kubelet", "kubectl", "containerd", "runc", "cni-plugins", "crictl", "etcd"}
+IMAGES = {"image-pause": "pause", "image-coredns": "coredns"}
+IMAGE_FACTS = [item for item in ALL_FACTS if item["component"] in IMAGES]
 
 
 def url_of(recipe, version, arch):
     return recipe.source.url.format(version=version, number=version.removeprefix("v"), arch=arch)
 
 
+def checksum_of(recipe, version, url):
+    return recipe.source.checksum_url.format(url=url, version=version) if recipe.source.checksum_url else None
+
+
 @pytest.mark.parametrize(
     "item",
-    [item for item in FACTS if ours(item)],
+    [item for item in FACTS if item["component"] in OURS],
     ids=lambda item: f"{item['component']}-{item['version']}-{item['arch']}",
 )
 def test_no_known_digest_is_forgotten_and_every_url_is_upstreams(item):
     recipe = RECIPES[item["component"]]
     assert str(recipe.digests[item["version"]][item["arch"]]) == f"sha256:{item['sha256']}"
     assert url_of(recipe, item["version"], item["arch"]) == item["url"]
+    assert checksum_of(recipe, item["version"], item["url"]) == item["checksum_url"]
+
+
+@pytest.mark.parametrize("item", IMAGE_FACTS, ids=lambda item: f"{item['component']}-{item['version']}")
+def test_no_known_image_is_forgotten_and_both_arches_have_the_manifest_lists_digest(item):
+    recipe = RECIPES[IMAGES[item["component"]]]
+    pinned = {arch: str(digest) for arch, digest in recipe.digests[item["version"]].items()}
+    assert pinned == dict.fromkeys(("amd64", "arm64"), item["digest"])
+    url = recipe.source.url.format(version=item["version"], pause_image=item["image"])
+    assert url == f"docker://{item['image']}"
+
+
+def test_etcds_programs_are_named_as_upstreams_archive_names_them():
+    recipe = RECIPES["etcd"]
+    for item in FACTS:
+        if item["component"] == "etcd":
+            members = {file.member.format(version=item["version"], arch=item["arch"]) for file in recipe.files}
+            assert members < set(item["members"])
 
 
 def test_no_digest_is_there_that_the_facts_do_not_know():
     known = {(item["component"], item["version"], item["arch"], item.get("sha256")) for item in FACTS}
+    for item in IMAGE_FACTS:
+        known |= {(IMAGES[item["component"]], item["version"], arch, item["sha256"]) for arch in ("amd64", "arm64")}
     for recipe in RECIPES.values():
         for version, arches in recipe.digests.items():
             for arch, digest in arches.items():
                 assert (recipe.name, version, arch, digest.hex) in known
 
 
+UNPINNED = {
+    "kube-proxy",
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "flannel",
+    "flannel-cni-plugin",
+}
+
+
 @pytest.mark.parametrize(
     "item",
-    [
-        item
-        for item in json.loads((DATA / "artifacts-missing.json").read_text())
-        if item["component"] in {"kube-proxy", "flannel", "flannel-cni-plugin"}
-    ],
+    [item for item in json.loads((DATA / "artifacts-missing.json").read_text()) if item["component"] in UNPINNED],
     ids=lambda item: f"{item['component']}-{item['version']}-{item['arch']}",
 )
 def test_what_nobody_pins_has_upstreams_url_and_checksum_file_and_no_digest(item):
     recipe = RECIPES[item["component"]]
     url = url_of(recipe, item["version"], item["arch"])
     assert url == item["url"]
-    checksum = recipe.source.checksum_url.format(url=url) if recipe.source.checksum_url else None
-    assert checksum == item.get("checksum_url")
+    assert checksum_of(recipe, item["version"], url) == item.get("checksum_url")
     assert item["version"] not in recipe.digests
 
 
@@ -74,10 +101,22 @@ def test_defaults_are_pinned_and_come_from_two_sources():
             assert sources[name, RECIPES[name].default_version, arch] >= 2, name
 
 
+OVERLAYS_ONLY = {
+    "cluster-ca",
+    "firewall",
+    "flannel-keys",
+    "host",
+    "images",
+    "objects",
+    "service-route",
+    "static-network",
+}
+
+
 def test_every_recipe_says_its_licence_and_where_its_files_go():
     for recipe in RECIPES.values():
         assert recipe.licence
-        assert recipe.files or recipe.name in {"host", "firewall", "images"}
+        assert bool(recipe.files) != (recipe.name in OVERLAYS_ONLY), recipe.name
 
 
 def write(folder, name, text):
@@ -200,7 +239,7 @@ def test_the_pause_image_is_the_clusters_own_and_pinned_by_its_tag(tmp_path):
     text = WHOLE + '[version]\nfollows = "pause-image"\n' + IMAGE.replace("x.io/a:{version}", "{pause_image}") + pinned
     (tmp_path / "x.toml").write_text(text)
     recipe = load_recipes(tmp_path)["x"]
-    assert not recipe.follows_kubernetes
-    made = artifact_of(recipe, cluster(pause_image="127.0.0.1:5000/k8s/pause:3.7", versions={"x": "v9"}), "amd64")
+    assert recipe.follows == "pause-image"
+    made = artifact_of(recipe, cluster(pause_image="127.0.0.1:5000/k8s/pause:3.7"), "amd64")
     assert (made.url, made.version) == ("docker://127.0.0.1:5000/k8s/pause:3.7", "3.7")
     assert made.digest.hex == "0" * 64

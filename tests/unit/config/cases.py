@@ -59,8 +59,11 @@ class Case:
     said: str
     field: str = ""
 
+    def base(self):
+        return copy.deepcopy(good())
+
     def document(self):
-        document = copy.deepcopy(good())
+        document = self.base()
         place = document
         parts = [int(part) if part.isdigit() else part for part in self.path.split("/")]
         for part in parts[:-1]:
@@ -91,13 +94,15 @@ SHAPES = [
     Case("address is a name", "spec/nodes/0/address", "node1", "'node1' is not an IPv4 address"),
     Case("IPv6", "spec/nodes/0/address", "fd00::1", "is not an IPv4 address"),
     Case("arch", "spec/nodes/0/arch", "x86_64", "'x86_64' is not known; give 'amd64' or 'arm64'"),
-    Case(
-        "control plane", "spec/nodes/0/roles", ["control-plane"], "is not in this version; nodes join a control plane"
-    ),
+    Case("unknown role", "spec/nodes/0/roles", ["master"], "'master' is not known; give 'control-plane', 'etcd' or"),
     Case("no roles", "spec/nodes/0/roles", [], "give at least 1"),
     Case("cidr without prefix", "spec/network/podCIDR", "172.7.0.0", "is not an IPv4 network with its prefix"),
-    Case("vxlan", "spec/network/flannel/backend", "vxlan", "is not in this version; give host-gw"),
-    Case("ipvs", "spec/network/proxyMode", "ipvs", "is not in this version; give iptables"),
+    Case("backend of old", "spec/network/flannel/backend", "vxlan", "unknown field; it is spec.network.backend"),
+    Case("backend", "spec/network/backend", "calico", "give 'flannel-host-gw', 'flannel-vxlan' or 'static'"),
+    Case("proxy mode", "spec/network/proxyMode", "ebpf", "give 'iptables' or 'ipvs'"),
+    Case("carried image", "spec/images", ["busybox"], "is not an image with registry, path and tag"),
+    Case("etcd's quota", "spec/etcd", {"quota": 10}, "it is at least 64"),
+    Case("upstream", "spec/network/dns", {"upstreams": ["dns.example"]}, "is not an IPv4 address"),
     Case(
         "http endpoint",
         "spec/apiServer/endpoint",
@@ -111,7 +116,6 @@ SHAPES = [
         "https://10.1.1.100",
         "is not an https URL with a lower-case host",
     ),
-    Case("no endpoints", "spec/network/flannel/etcd/endpoints", [], "give at least 1"),
     Case("prefix", "spec/network/flannel/etcd/prefix", "/a b", "is not an absolute key"),
     Case("version", "spec/kubernetes/version", "1.24", "is not a version with three numbers"),
     Case("mtu too small", "spec/network/mtu", 100, "100 is wrong; it is at least 576"),
@@ -170,14 +174,15 @@ RULES = [
     Case("no room", "spec/network/podCIDR", "172.7.0.0/23", "a /24 for each node is too much"),
     Case("no such octet", "spec/network/podCIDR", "172.7.0.0/20", "has no subnet number 101; give it a podSubnet"),
     Case("octet twice", "spec/nodes/1/address", "10.1.2.101", "its last octet 101 is also that of the node in line"),
-    Case("other minor", "spec/kubernetes/version", "v1.25.0", "v1.25.0 is not known; known are v1.24.0 to v1.24.17"),
+    Case("other minor", "spec/kubernetes/version", "v1.27.0", "v1.27.0 is not known; known are v1.20.0 to v1.20.15,"),
+    Case("skipped minor", "spec/kubernetes/version", "v1.21.0", "v1.21.0 is not known; known are v1.20.0 to v1.20.15,"),
     Case("no such patch", "spec/kubernetes/version", "v1.24.18", "is not known"),
     Case("pause 3.6", "spec/kubernetes/pauseImage", "registry.k8s.io/pause:3.6", "give a pause:3.7"),
     Case("component", "spec/components", {"containrd": "v1.6.24"}, "no recipe of that name; did you mean containerd?"),
     Case("kubelet apart", "spec/components", {"kubelet": "v1.24.1"}, "it always has Kubernetes' own version"),
     Case("flannel 0.18", "spec/components", {"flannel": "v0.18.0"}, "the last that speaks etcd's v2 API; give v0.17.0"),
     Case("containerd 1.7", "spec/components", {"containerd": "v1.7.0"}, "are for containerd 1.6"),
-    Case("crictl 1.26", "spec/components", {"crictl": "v1.26.0"}, "goes with Kubernetes' own minor"),
+    Case("crictl 1.27", "spec/components", {"crictl": "v1.27.0"}, "goes with Kubernetes' own minor"),
     Case("etcd twice", "spec/network/flannel/etcd/endpoints/1", "https://10.1.1.100:2379", "stands here twice"),
     Case("token missing", "spec/join", {"method": "bootstrap-token"}, "missing; give the API server's token"),
     Case("token too many", "spec/join", {"token": "abcdef.0123456789abcdef"}, "no token is needed"),
@@ -212,11 +217,71 @@ RULES = [
     Case(
         "image GC",
         "spec/kubelet",
-        {"imageGCLowThresholdPercent": 90},
-        "the low threshold 90 is not below the high one 85",
+        {"imageGCLowThresholdPercent": 100},
+        "the low threshold 100 is not below the high one 100",
     ),
     Case(
         "shutdown", "spec/kubelet", {"shutdownGracePeriodCriticalPods": "60s"}, "critical pods get longer than all pods"
     ),
 ]
 """Right in themselves, wrong together, or in a way that a schema cannot say."""
+
+_PLANE = {"name": "m1", "address": "10.1.1.100", "roles": ["control-plane", "etcd", "worker"]}
+
+
+def whole():
+    """A good cluster file with its control plane."""
+    document = good()
+    document["spec"]["nodes"].insert(0, copy.deepcopy(_PLANE))
+    del document["spec"]["network"]["flannel"]
+    return document
+
+
+@dataclass(frozen=True)
+class WholeCase(Case):
+    """The same with a control plane: nodes[0] is all, nodes[1] and nodes[2] are workers."""
+
+    def base(self):
+        return whole()
+
+
+WHOLE = [
+    WholeCase("two members", "spec/nodes/1/roles", ["etcd"], "2 nodes have the role etcd; give it to 1, 3 or 5"),
+    WholeCase("no etcd", "spec/nodes/0/roles", ["control-plane"], "no node has the role etcd; give it to 1, 3 or 5"),
+    WholeCase("a worker as endpoint", "spec/apiServer/endpoint", "https://10.1.1.101:6443", "n1 has no API server"),
+    WholeCase("by its name, too", "spec/apiServer/endpoint", "https://n2:6443", "n2 has no API server"),
+    WholeCase(
+        "another port", "spec/apiServer/endpoint", "https://10.1.1.100:8443", "the API servers listen on port 6443"
+    ),
+    WholeCase(
+        "one port for two", "spec/apiServer", {"endpoint": "local-proxy", "proxyPort": 6443}, "6443 is the API servers'"
+    ),
+    WholeCase("two etcds", "spec/network/flannel", {"etcd": {"endpoints": ["https://10.1.1.9:2379"]}}, "leave it out"),
+    WholeCase("static", "spec/network", {"podCIDR": "172.7.0.0/16", "backend": "static", "flannel": {}}, "no flannel"),
+    WholeCase("election", "spec/etcd", {"heartbeat": 500}, "has no room for 5 heartbeats of 500 ms"),
+    WholeCase(
+        "static token", "spec/join", {"method": "bootstrap-token", "token": "0123456789abcdef"}, "give ID.SECRET: 6 and"
+    ),
+    WholeCase(
+        "who signs",
+        "spec",
+        {
+            **whole()["spec"],
+            "pki": {"caKeyOnHosts": False},
+            "join": {"method": "bootstrap-token", "token": "abcdef.0123456789abcdef"},
+        },
+        "need somebody who can sign it; set it to true, or join by certificate",
+    ),
+    WholeCase(
+        "labels of no worker",
+        "spec/nodes/0",
+        {**_PLANE, "roles": ["control-plane", "etcd"], "labels": {"a": "b"}},
+        "runs no pods",
+    ),
+    WholeCase("image twice", "spec/images", ["a.example/b:1", "a.example/b:1@sha256:" + "0" * 64], "stands here twice"),
+    Case(
+        "proxy to nowhere", "spec/apiServer/endpoint", "local-proxy", "no node has the role control-plane; give a URL"
+    ),
+    Case("flannel without etcd", "spec/network/flannel", {}, "missing: no node has the role etcd"),
+]
+"""What roles, etcd and the network ask of each other."""

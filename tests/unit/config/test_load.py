@@ -8,12 +8,12 @@ import yaml
 
 from builder.config.load import starter_text
 from builder.errors import InputError
-from builder.model.versions import KUBERNETES, pause_image
+from builder.model.versions import MINORS, pause_image
 from tests.kit import ROOT
-from tests.unit.config.cases import RULES, SHAPES, good, load, problems_of
+from tests.unit.config.cases import RULES, SHAPES, WHOLE, good, load, problems_of, whole
 
 
-@pytest.mark.parametrize("case", [*SHAPES, *RULES], ids=lambda case: case.name)
+@pytest.mark.parametrize("case", [*SHAPES, *RULES, *WHOLE], ids=lambda case: case.name)
 def test_each_mistake_is_one_sentence_with_place_field_and_remedy(case):
     texts = [str(problem) for problem in problems_of(case.document())]
     hit = [text for text in texts if case.said in text]
@@ -21,7 +21,7 @@ def test_each_mistake_is_one_sentence_with_place_field_and_remedy(case):
     assert re.match(r"cluster\.yaml:[1-9]\d*:[1-9]\d*: [A-Za-z.\[\]0-9/_-]+: .+; .+", hit[0]), hit[0]
 
 
-@pytest.mark.parametrize("case", [*SHAPES, *RULES], ids=lambda case: case.name)
+@pytest.mark.parametrize("case", [*SHAPES, *RULES, *WHOLE], ids=lambda case: case.name)
 def test_one_mistake_is_not_said_twice_of_one_place(case):
     places = [(problem.line, problem.column, problem.field) for problem in problems_of(case.document())]
     assert len(places) == len(set(places))
@@ -43,7 +43,7 @@ def test_the_place_is_that_of_the_value():
     (problem,) = problems_of(text)
     line = text.splitlines()[problem.line - 1]
     assert line[problem.column - 1 :].startswith("10.0.0.21")
-    assert problem.field == "spec.nodes[1].address"
+    assert problem.field == "spec.nodes[2].address"
 
 
 def test_a_good_file_becomes_the_model():
@@ -55,6 +55,21 @@ def test_a_good_file_becomes_the_model():
     assert cluster.pki.ca_validity.days == 3650
 
 
+def test_a_control_plane_of_ones_own_is_good_and_has_defaults():
+    cluster = load(yaml.safe_dump(whole())).cluster
+    assert cluster.own_control_plane
+    assert cluster.own_etcd
+    assert cluster.api.encrypt_secrets
+    assert cluster.pki.ca_key_on_hosts
+    assert cluster.network.backend == "flannel-host-gw"
+
+
+def test_a_control_plane_may_give_any_label():
+    document = whole()
+    document["spec"]["nodes"][1]["labels"] = {"node-role.kubernetes.io/worker": ""}
+    assert not problems_of(document)
+
+
 def test_defaults():
     cluster = load(yaml.safe_dump(good())).cluster
     assert str(cluster.network.dns_address) == "10.96.0.10"
@@ -64,7 +79,10 @@ def test_defaults():
     assert cluster.nodes[0].roles == ("worker",)
 
 
-@pytest.mark.parametrize("version", [*KUBERNETES, "1.24.5"])
+KNOWN = [f"{minor}.{patch}" for minor, about in MINORS.items() for patch in (0, about.last_patch)]
+
+
+@pytest.mark.parametrize("version", [*KNOWN, "1.24.5"])
 def test_every_release_of_the_minor_is_known_with_or_without_v(version):
     document = good()
     document["spec"]["kubernetes"]["version"] = version
