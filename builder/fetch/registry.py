@@ -9,16 +9,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from builder.errors import FetchError
 from builder.fetch.http import Http, StatusError
 from builder.fetch.mirrors import registry_of, without_credentials
 from builder.fetch.ociarchive import Image
+from builder.fetch.registryauth import RegistryAuth
 from builder.model.recipe import Digest
-
-if TYPE_CHECKING:
-    from builder.fetch.registryauth import RegistryAuth
 
 SCHEME = "docker://"
 
@@ -113,7 +111,7 @@ class Puller:
             registry, path = registry_of(reference.repository, mirrors)
             scheme, _, host = registry.partition("://")
             self._base = f"{scheme}://{host.rpartition('@')[2]}/v2/{path}"
-            self._auth = _auth(http, registry, config)
+            self._auth = RegistryAuth(http.session(), registry, config)
         self._http = http
         self._reference = reference
         served = without_credentials(registry).partition("://")[2]
@@ -206,12 +204,6 @@ class Puller:
             part.unlink()
             raise
         part.rename(whole)
-
-
-def _auth(http: Http, registry: str, config: Path | None) -> RegistryAuth:
-    from builder.fetch.registryauth import RegistryAuth  # noqa: PLC0415 - oras is needed for images only
-
-    return RegistryAuth(http.session(), registry, config)
 
 
 @contextmanager

@@ -1,68 +1,23 @@
-"""Answers a registry's 401: a bearer token by oras, anonymous or for a user of docker's config.json; or basic auth."""
+"""Answers a registry's 401: by a bearer token, or by basic auth."""
 
 from __future__ import annotations
 
-import json
-import logging
-import subprocess
+import base64
+import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 import requests
-from oras.auth.token import TokenAuth
-from oras.auth.utils import get_basic_auth, parse_auth_header
 from requests.auth import AuthBase
 
-from builder.errors import FetchError
-from builder.fetch.mirrors import without_credentials
+if TYPE_CHECKING:
+    from builder.fetch.tokens import Tokens
 
 _UNAUTHORIZED = 401
 _DOCKER_HUB = "registry-1.docker.io"
 _DOCKER_HUB_KEYS = ("https://index.docker.io/v1/", "docker.io")
 """What docker's config.json calls the registry of docker.io."""
-
-logging.getLogger("oras.logger").addHandler(logging.NullHandler())  # what matters is said as an error of ours
-
-
-class _Tokens(TokenAuth):  # type: ignore[misc] # oras has no types
-    """oras' token flow over our session, with the credentials that belong to one registry."""
-
-    def __init__(self, session: requests.Session, credentials: str | None) -> None:
-        super().__init__()
-        self.session = session
-        self._tls_verify = None  # as the session has it, and REQUESTS_CA_BUNDLE
-        if credentials:
-            self._basic_auth = credentials
-
-    def find_credentials(self, config: Path, names: tuple[str, ...]) -> None:
-        """Look in docker's config.json, which may name a program to ask. Raises FetchError when it is damaged."""
-        try:
-            known = json.loads(config.read_text(encoding="utf-8"))
-            self._auth_config = {key: known.get(key) or {} for key in ("auths", "credsStore", "credHelpers")}
-            _ = any(self._load_auth(name) for name in names)
-        except FileNotFoundError:
-            return
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, subprocess.SubprocessError) as error:
-            remedy = "log in again, or set DOCKER_CONFIG to another folder"
-            raise FetchError(f"{config}: its login for {names[0]} cannot be read", remedy) from error
-
-    @property
-    def basic(self) -> str | None:
-        """User and password as HTTP's basic auth has them, where there are any."""
-        return getattr(self, "_basic_auth", None)
-
-    def ask(self, challenge: str) -> str | None:
-        """A token by the registry's own challenge; None when it is refused. Raises FetchError when nobody answers."""
-        asked = parse_auth_header(challenge)
-        if not asked.realm:
-            return None
-        try:
-            found = self.request_token(asked) if self.basic else self.request_anonymous_token(asked)
-        except (requests.RequestException, ValueError, AttributeError, TypeError) as error:
-            remedy = "check the network, or use --image-mirror"
-            raise FetchError(f"{without_credentials(asked.realm)}: gives no token", remedy) from error
-        return found if isinstance(found, str) else None
 
 
 class RegistryAuth(AuthBase):
@@ -77,13 +32,13 @@ class RegistryAuth(AuthBase):
         self._host = parts.netloc.rpartition("@")[2]
         self._scheme = parts.scheme
         self._header: str | None = None
-        given = None
+        self._session = session
+        self._config = config
+        self._known: Tokens | None = None
+        self._given = None
         if parts.username:
-            given = get_basic_auth(unquote(parts.username), unquote(parts.password or ""))
-        self._tokens = _Tokens(session, given)
-        if config is not None and not given:
-            names = (self._host, *(_DOCKER_HUB_KEYS if self._host == _DOCKER_HUB else ()))
-            self._tokens.find_credentials(config, names)
+            pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+            self._given = base64.b64encode(pair.encode()).decode()
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         """The request with what the last challenge brought, ready to answer the next one."""
@@ -110,10 +65,23 @@ class RegistryAuth(AuthBase):
         return answer
 
     def _fresh(self, challenge: str) -> str | None:
+        """A header that answers the challenge, None when there is none."""
+        tokens = self._tokens()
         if challenge.lower().startswith("basic"):
-            return f"Basic {self._tokens.basic}" if self._tokens.basic else None
-        realm = urlsplit(parse_auth_header(challenge).realm or "")
+            return f"Basic {tokens.basic}" if tokens.basic else None
+        found = re.search(r'realm="([^"]+)"', challenge)
+        realm = urlsplit(found[1] if found else "")
         if realm.scheme not in {"http", "https"} or (self._scheme == "https" and realm.scheme == "http"):
             return None  # no password goes over http to where it was asked for over https
-        token = self._tokens.ask(challenge)
+        token = tokens.ask(challenge)
         return f"Bearer {token}" if token else None
+
+    def _tokens(self) -> Tokens:
+        if self._known is None:
+            from builder.fetch.tokens import Tokens  # noqa: PLC0415 - oras is needed only where a registry asks
+
+            self._known = Tokens(self._session, self._given)
+            if self._config is not None and not self._given:
+                names = (self._host, *(_DOCKER_HUB_KEYS if self._host == _DOCKER_HUB else ()))
+                self._known.find_credentials(self._config, names)
+        return self._known

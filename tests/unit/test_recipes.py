@@ -239,7 +239,7 @@ def test_the_pause_image_is_the_clusters_own_and_pinned_by_its_tag(tmp_path):
     text = WHOLE + '[version]\nfollows = "pause-image"\n' + IMAGE.replace("x.io/a:{version}", "{pause_image}") + pinned
     (tmp_path / "x.toml").write_text(text)
     recipe = load_recipes(tmp_path)["x"]
-    assert not recipe.follows_kubernetes
-    made = artifact_of(recipe, cluster(pause_image="127.0.0.1:5000/k8s/pause:3.7", versions={"x": "v9"}), "amd64")
+    assert recipe.follows == "pause-image"
+    made = artifact_of(recipe, cluster(pause_image="127.0.0.1:5000/k8s/pause:3.7"), "amd64")
     assert (made.url, made.version) == ("docker://127.0.0.1:5000/k8s/pause:3.7", "3.7")
     assert made.digest.hex == "0" * 64
