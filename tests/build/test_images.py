@@ -344,43 +344,44 @@ def test_a_short_name_is_refused_since_runtimes_read_it_otherwise(run, url):
 
 # --- from cluster.yaml to the tarball
 
-RECIPE = """name = "pause-image"
-summary = "The pause image"
+RECIPE = """name = "other"
+summary = "Another image"
 licence = "Apache-2.0"
 roles = ["worker"]
 restarts = ["bundler-images.service"]
 [version]
-follows = "pause-image"
+default = "3.7"
 [source]
-url = "docker://{pause_image}"
+url = "docker://registry.k8s.io/other:{version}"
 kind = "image"
 [[file]]
-path = "/opt/kubernetes/images/pause.tar"
+path = "/opt/kubernetes/images/other.tar"
 """
 
 
 def test_a_build_carries_the_image_and_the_next_one_needs_no_registry(registry, site):
     (site.folder / "recipes").mkdir()
-    (site.folder / "recipes" / "pause-image.toml").write_text(RECIPE)
-    planned = json.loads(site.bundler("plan", "-o", "json").stdout)["artifacts"]
-    (url,) = [item["url"] for item in planned if item["component"] == "pause-image"]
-    pushed = registry.listed(url.removeprefix("docker://").rpartition(":")[0], url.rpartition(":")[2])
-    refused = site.build("--image-mirror", "/srv", check=False)
-    assert (refused.returncode, "image mirror /srv: not an http(s) URL" in refused.stderr) == (1, True)
-    done = site.build(environ={"BUNDLER_IMAGE_MIRROR": registry.url})
-    assert done.stderr.count("NOBODY PUBLISHES A DIGEST OF pause-image") == 1
-    site.build("--offline", "--require-digests")
+    (site.folder / "recipes" / "other.toml").write_text(RECIPE)
+    url = "docker://registry.k8s.io/other:3.7"
+    pushed = registry.listed("registry.k8s.io/other", "3.7")
     described = yaml.safe_load((site.folder / "cluster.yaml").read_text())
-    described["spec"]["mirrors"] = {"docker://*": registry.url}
+    described["spec"]["mirrors"] = {
+        "registry.k8s.io/other": f"{registry.url}/registry.k8s.io/other",
+        "docker://*": "http://x",
+    }
     (site.folder / "cluster.yaml").write_text(yaml.safe_dump(described))
-    site.bundler("fetch", *site.options[:4], "--cache", site.folder / "cold")
+    refused = site.bundler("build", *site.options, "--image-mirror", "/srv", check=False)
+    assert (refused.returncode, "image mirror /srv: not an http(s) URL" in refused.stderr) == (1, True)
+    done = site.build()
+    assert done.stderr.count("NOBODY PUBLISHES A DIGEST OF other") == 1
+    site.build("--offline", "--require-digests")
     subprocess.run(["tar", "xzf", site.dist / "k8s-node1.tar.gz", "-C", site.folder], check=True)
     root = site.folder / "k8s-node1"
-    (carried,) = root.rglob("opt/kubernetes/images/pause.tar")
+    (carried,) = root.rglob("opt/kubernetes/images/other.tar")
     assert carried.stat().st_mode & 0o777 == 0o644
     assert url.removeprefix("docker://").encode() in opened(carried)["index.json"]
     about = json.loads((root / "manifest.json").read_text())
-    (component,) = [item for item in about["components"] if item["name"] == "pause-image"]
+    (component,) = [item for item in about["components"] if item["name"] == "other"]
     assert (component["url"], component["digest"]) == (url, pushed["digest"])
     site.bundler("verify", site.dist / "k8s-node1.tar.gz")
 
