@@ -165,7 +165,7 @@ def pods_have_room_for_all(view: View) -> Found:
 def last_octets_tell_nodes_apart(view: View) -> Found:
     """The scheme numbers subnets by the host's last octet: there must be such a subnet, for one host only."""
     pods, prefix, seen = view.pods(), view.prefix(), dict[int, Path]()
-    if pods is None or view.raw(("spec", "network", "podSubnets")) not in {None, "lastOctet"}:
+    if pods is None or view.raw(("spec", "network", "podSubnets")) not in (None, "lastOctet"):
         return
     for node in view.having("worker"):
         address = view.read((*node, "address"), fields.Address)
@@ -218,6 +218,8 @@ def components_are_known(view: View) -> Found:
             yield view.problem(path, "no recipe of that name", remedy)
         elif name in _KUBERNETES:
             yield view.problem(path, "it always has Kubernetes' own version", "set spec.kubernetes.version")
+        elif name == "pause":
+            yield view.problem(path, "its version is its image's tag", "set spec.kubernetes.pauseImage")
 
 
 _KUBERNETES = {
@@ -228,6 +230,7 @@ _KUBERNETES = {
     "kube-controller-manager",
     "kube-scheduler",
 }
+"""What has Kubernetes' own version."""
 
 
 def components_fit_together(view: View) -> Found:
@@ -282,7 +285,7 @@ def token_and_method_agree(view: View) -> Found:
         yield view.problem(
             ("spec", "join", "token"), "missing", "give the API server's token, best as ${BOOTSTRAP_TOKEN}"
         )
-    elif method in {None, "certificate"} and token is not None:
+    elif method in (None, "certificate") and token is not None:
         yield view.problem(("spec", "join", "token"), "no token is needed to join by certificate", "leave it out")
 
 

@@ -10,14 +10,14 @@ from builder.model.versions import MINORS, minor_of
 
 def version_of(recipe: Recipe, cluster: Cluster) -> str:
     """The component's version: what cluster.yaml says, else what it follows, else the recipe's default."""
-    if recipe.name in cluster.versions:
-        return cluster.versions[recipe.name]
     if recipe.follows == "kubernetes":
         return cluster.kubernetes
-    if recipe.follows == "coredns":
+    if recipe.follows == "coredns" and recipe.name not in cluster.versions:
         return MINORS[minor_of(cluster.kubernetes)].coredns
     if recipe.follows == "pause-image":
         return cluster.pause_image.rpartition(":")[2]
+    if recipe.name in cluster.versions:
+        return cluster.versions[recipe.name]
     return recipe.default_version or ""
 
 

@@ -147,24 +147,63 @@ def test_openssl_verifies_every_certificate_for_its_purpose(built):
             subprocess.run(verify, check=True, capture_output=True)
 
 
-def test_no_bundle_holds_a_ca_key_or_another_nodes_key(built):
+def secrets_in(folder, keys):
+    """Which of the state's keys an unpacked bundle holds, in whatever file."""
+    held = set()
+    for path in folder.rglob("*"):
+        if path.is_file():
+            text = path.read_bytes()
+            if path.name.endswith("kubeconfig"):
+                text += base64.b64decode(yaml.safe_load(text)["users"][0]["user"]["client-key-data"])
+            held |= {name for name, line in keys.items() if line.encode() in text}
+    return held
+
+
+def test_every_bundle_holds_its_own_keys_and_no_others(built):
     state = built.folder / "state" / "three-node" / "pki"
-    keys = {path.relative_to(state).as_posix(): path.read_text().split("\n")[1] for path in state.rglob("*-key.pem")}
-    assert {"cluster-ca-key.pem", "etcd-ca-key.pem", "k8s-node1/kubelet-key.pem"} <= set(keys)
+    # a line of a PEM file's body is enough to find it by, and a key that is no PEM file is one line
+    keys = {
+        path.relative_to(state).as_posix(): (path.read_text().splitlines() * 2)[1] for path in state.rglob("*-key.pem")
+    }
+    assert {"etcd-ca-key.pem", "front-proxy-ca-key.pem", "cluster/admin-key.pem"} <= set(keys)
+    roles = {
+        "worker": ["kubelet", "kubelet-serving", "flannel-etcd"],
+        "etcd": ["etcd", "etcd-peer", "etcd-client"],
+        "control-plane": [
+            "apiserver",
+            "apiserver-kubelet-client",
+            "apiserver-etcd-client",
+            "front-proxy-client",
+            "controller-manager",
+            "scheduler",
+            "admin",
+        ],
+    }
     for host in HOSTS:
-        own = set()
-        for path in (built.folder / host).rglob("*"):
-            if path.is_file():
-                text = path.read_bytes()
-                if path.name.endswith("kubeconfig"):
-                    text = base64.b64decode(yaml.safe_load(text)["users"][0]["user"]["client-key-data"])
-                own |= {name for name, line in keys.items() if line.encode() in text}
-        assert own == {
-            f"{host}/kubelet-key.pem",
-            f"{host}/kubelet-serving-key.pem",
-            f"{host}/flannel-etcd-key.pem",
-            "cluster/kube-proxy-key.pem",
-        }
+        names = roles["worker"] + roles["etcd"]
+        shared = {"cluster/kube-proxy-key.pem"}
+        if host == "k8s-master1":
+            names = names + roles["control-plane"]
+            shared |= {"cluster-ca-key.pem", "service-account-key.pem", "encryption-key-key.pem"}
+        assert secrets_in(built.folder / host, keys) == {f"{host}/{name}-key.pem" for name in names} | shared
+
+
+def test_the_cas_key_is_in_no_bundle_where_it_is_to_be_kept_back(site):
+    described = yaml.safe_load((site.folder / "cluster.yaml").read_text())
+    described["spec"]["pki"]["caKeyOnHosts"] = False
+    (site.folder / "cluster.yaml").write_text(yaml.safe_dump(described))
+    site.build()
+    line = (site.folder / "state/three-node/pki/cluster-ca-key.pem").read_text().splitlines()[1]
+    for host in HOSTS:
+        subprocess.run(["tar", "xzf", site.dist / f"{host}.tar.gz"], cwd=site.folder, check=True)
+        assert not secrets_in(site.folder / host, {"ca": line})
+
+
+def test_the_operators_kubeconfig_is_in_the_state_folder_for_its_owner_only(built):
+    path = built.folder / "state" / "three-node" / "admin.kubeconfig"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    config = yaml.safe_load(path.read_text())
+    assert config["clusters"][0]["cluster"]["server"] == "https://10.1.1.100:6443"
 
 
 def test_nothing_secret_in_output_reports_and_lists(built, site):
@@ -213,12 +252,13 @@ def test_overlays_and_recipes_beside_cluster_yaml_extend_the_shipped_ones(site):
 def test_a_removed_node_leaves_dist_and_moves_nobody(site):
     site.build()
     described = yaml.safe_load((site.folder / "cluster.yaml").read_text())
-    described["spec"]["nodes"] = described["spec"]["nodes"][1:]
+    described["spec"]["nodes"] = described["spec"]["nodes"][:2]
+    described["spec"]["nodes"][1]["roles"] = ["worker"]
     (site.folder / "cluster.yaml").write_text(yaml.safe_dump(described))
     site.build()
-    assert not (site.dist / "k8s-master1.tar.gz").exists()
+    assert not (site.dist / "k8s-node2.tar.gz").exists()
     kept = json.loads((site.folder / "state" / "three-node" / "allocations.json").read_text())
-    assert kept["k8s-master1"] == "172.7.100.0/24"
+    assert kept["k8s-node2"] == "172.7.130.0/24"
 
 
 def test_a_nodes_subnet_does_not_move_unasked(site):

@@ -180,6 +180,7 @@ RULES = [
     Case("pause 3.6", "spec/kubernetes/pauseImage", "registry.k8s.io/pause:3.6", "give a pause:3.7"),
     Case("component", "spec/components", {"containrd": "v1.6.24"}, "no recipe of that name; did you mean containerd?"),
     Case("kubelet apart", "spec/components", {"kubelet": "v1.24.1"}, "it always has Kubernetes' own version"),
+    Case("pause apart", "spec/components", {"pause": "v3.9.0"}, "its version is its image's tag"),
     Case("flannel 0.18", "spec/components", {"flannel": "v0.18.0"}, "the last that speaks etcd's v2 API; give v0.17.0"),
     Case("containerd 1.7", "spec/components", {"containerd": "v1.7.0"}, "are for containerd 1.6"),
     Case("crictl 1.27", "spec/components", {"crictl": "v1.27.0"}, "goes with Kubernetes' own minor"),
