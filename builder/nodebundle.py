@@ -118,6 +118,7 @@ def _about(plan: NodePlan, secrets: Secrets, fetched: Mapping[Artifact, Fetched]
         "join": plan.cluster.join.method,
         "units": list(plan.units),
         "components": [_component(item, artifacts.get(item.name), fetched) for item in plan.components],
+        "images": [_image(file.artifact, fetched) for file in plan.payload if file.artifact.kind == "image"],
         "certificates": {
             spec.id.rpartition("/")[2]: _window([secrets.pairs[spec.id].certificate]) for spec in plan.certificates
         },
@@ -132,6 +133,11 @@ def _component(component: Component, artifact: Artifact | None, fetched: Mapping
     if component.notice:
         about["notice"] = component.notice
     return about
+
+
+def _image(artifact: Artifact, fetched: Mapping[Artifact, Fetched]) -> dict[str, Any]:
+    found = fetched[artifact]
+    return {"name": artifact.url.removeprefix("docker://"), "digest": str(found.manifest or found.digest)}
 
 
 def _window(certificates: Sequence[str]) -> dict[str, str]:

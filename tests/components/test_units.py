@@ -3,10 +3,11 @@ from __future__ import annotations
 import configparser
 import shlex
 import subprocess
+from dataclasses import replace
 
 import pytest
 
-from tests.kit import HOSTS
+from tests.kit import HOSTS, cluster, network, whole
 
 UNITS = "/etc/systemd/system/"
 
@@ -24,10 +25,15 @@ def unit(text):
     return sections
 
 
-def test_systemd_accepts_every_unit(seed, tmp_path):
+ALONE = whole(nodes=whole().nodes[:1])
+KINDS = {"joins": cluster(), "everything": ALONE, "static": replace(ALONE, network=network(backend="static"))}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_systemd_accepts_every_unit(render_once, tmp_path, kind):
     """systemd-analyze verify, with a file in place of each program that a unit starts."""
     root = tmp_path / "root"
-    node = seed["k8s-node1"]
+    node = render_once(KINDS[kind])["k8s-master1"]
     for path, content in node.files.items():
         place = root / path.lstrip("/")
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -53,6 +59,9 @@ def test_systemd_accepts_every_unit(seed, tmp_path):
         "basic",
         "shutdown",
         "initrd-switch-root",
+        "timers",
+        "time-set",
+        "time-sync",
     ):
         (stock / f"{name}.target").write_text(f"[Unit]\nDescription={name}\n")
     verify = ["systemd-analyze", "verify", f"--root={root}", "--man=no", "--recursive-errors=no"]
@@ -67,7 +76,8 @@ def test_units_are_plain_key_and_value_lines(seed, name):
             parser = configparser.RawConfigParser(strict=False, comment_prefixes=("#", ";"), interpolation=None)
             parser.optionxform = str
             parser.read_string(content.decode().replace("\\\n", " "))
-            assert parser["Install"]["WantedBy"] == "multi-user.target", path
+            wanted = "timers.target" if path.endswith(".timer") else "multi-user.target"
+            assert parser["Install"]["WantedBy"] == wanted, path
 
 
 def test_units_start_in_the_order_that_works(seed):
@@ -118,12 +128,13 @@ def test_every_flag_is_one_that_flanneld_0_17_knows(seed, flags, name):
     assert given["ip-masq"] == "false"
 
 
-def test_what_a_unit_starts_is_in_the_bundle(seed):
-    node = seed["k8s-node1"]
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_a_unit_starts_is_in_the_bundle(render_once, kind):
+    node = render_once(KINDS[kind])["k8s-master1"]
     held = {file.path for file in node.plan.payload} | set(node.files)
     for path, content in node.files.items():
         if path.startswith(UNITS):
-            for key, value in unit(content.decode())["Service"]:
+            for key, value in unit(content.decode()).get("Service", []):
                 if key.startswith("Exec"):
                     program = shlex.split(value)[0].lstrip("-")
                     assert program in held or program.startswith("/sbin/"), (path, program)
@@ -131,6 +142,28 @@ def test_what_a_unit_starts_is_in_the_bundle(seed):
                     assert value in held
 
 
-def test_every_unit_of_the_plan_has_its_file_and_each_file_its_unit(seed):
-    node = seed["k8s-node1"]
-    assert {path.removeprefix(UNITS) for path in node.files if path.startswith(UNITS)} == set(node.plan.units)
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_unit_of_the_plan_has_its_file_and_each_file_its_unit(render_once, kind):
+    node = render_once(KINDS[kind])["k8s-master1"]
+    files = {path.removeprefix(UNITS) for path in node.files if path.startswith(UNITS)}
+    started_by_a_timer = {f"{name.removesuffix('.timer')}.service" for name in files if name.endswith(".timer")}
+    assert files - started_by_a_timer == set(node.plan.units)
+
+
+def test_the_whole_starts_in_the_order_that_works(render_once):
+    assert render_once(ALONE)["k8s-master1"].plan.units == (
+        "bundler-service-route.service",
+        "bundler-firewall.service",
+        "etcd.service",
+        "bundler-flannel-keys.service",
+        "flanneld.service",
+        "containerd.service",
+        "bundler-images.service",
+        "kubelet.service",
+        "kube-proxy.service",
+        "kube-apiserver.service",
+        "kube-controller-manager.service",
+        "kube-scheduler.service",
+        "bundler-nodes.timer",
+        "bundler-objects.service",
+    )
