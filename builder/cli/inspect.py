@@ -36,18 +36,21 @@ def _text(about: dict[str, Any], *, files: bool) -> str:
     lines = [
         f"node        {about['node']} ({about['address']}, {about['arch']}), {', '.join(about['roles'])}",
         f"cluster     {about['cluster']}, Kubernetes {about['kubernetes']}, join by {about['join']}",
-        f"pod subnet  {about['podSubnet']}",
+        f"pod subnet  {about['podSubnet'] or 'none'}",
         f"units       {' '.join(about['units'])}",
         "components",
     ]
     for item in about["components"]:
         if "version" in item:
-            lines.append(f"  {item['name']:20} {item['version']:10} {item['licence']}")
+            lines.append(f"  {item['name']:24} {item['version']:14} {item['licence']}")
         if "notice" in item:
             lines.append(f"    NOTICE: {item['notice']}")
+    if about.get("images"):
+        lines.append("images")
+        lines += [f"  {item['name']}  {item['digest']}" for item in about["images"]]
     lines.append("certificates")
     lines += [
-        f"  {name:20} {window['notBefore']} to {window['notAfter']}" for name, window in about["certificates"].items()
+        f"  {name:24} {window['notBefore']} to {window['notAfter']}" for name, window in about["certificates"].items()
     ]
     if files:
         lines.append("files")

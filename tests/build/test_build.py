@@ -47,6 +47,7 @@ def test_verify_passes_and_inspect_tells_without_unpacking(built):
         assert f"{host} ({address}, amd64)" in text
         assert "/opt/kubernetes/bin/kubelet" in text
         assert "STAND-IN" in text
+        assert re.search(r"^  k8s\.gcr\.io/pause:3\.7  sha256:[0-9a-f]{64}$", text, re.MULTILINE)
         assert json.loads(built.bundler("inspect", tarball, "-o", "json").stdout)["node"] == host
 
 

@@ -108,6 +108,32 @@ def test_what_differs_between_minors(minors):
     assert version == {"v1.22": "v1alpha1", "v1.23": "v1beta1", "v1.24": "v1beta1", "v1.25": "v1", "v1.26": "v1"}
 
 
+def test_the_kubelets_and_flannels_files_fit_their_schemas_here_too(rendered, schema):
+    proxied = rendered(whole(api=ApiServer(None), network=network(backend="flannel-vxlan")))["k8s-node1"]
+    config = yaml.safe_load(proxied.text(f"{CFG}/kubelet-config.yml"))
+    assert [error.message for error in schema("KubeletConfiguration-v1beta1-v1.24").iter_errors(config)] == []
+    assert config["staticPodPath"] == "/opt/kubernetes/manifests"
+    config = json.loads(proxied.plan.flannel.network)
+    assert list(schema("flannel-net-conf-v0.17").iter_errors(config)) == []
+    assert config["Backend"] == {"Type": "vxlan"}
+    assert "FLANNEL_MTU=1450" in proxied.text("/opt/flannel/subnet.env")
+
+
+def test_workers_carry_the_pause_image_that_containerd_asks_for(plane):
+    for node in plane.values():
+        carried = {file.path: file.artifact.url for file in node.plan.payload if file.artifact.kind == "image"}
+        image = carried["/opt/kubernetes/images/pause.tar"].removeprefix("docker://")
+        assert f'sandbox_image = "{image}"' in node.text("/etc/containerd/config.toml")
+
+
+def test_images_of_ones_own_are_on_every_worker_and_pinned_as_given(rendered):
+    own = ("registry.example/line/plc:1.4@sha256:" + "a" * 64, "registry.example/line/hmi:2")
+    node = rendered(whole(images=own))["k8s-node1"]
+    carried = {file.path: file.artifact for file in node.plan.payload if file.component == "images"}
+    assert str(carried["/opt/kubernetes/images/registry.example-line-plc-1.4.tar"].digest) == "sha256:" + "a" * 64
+    assert carried["/opt/kubernetes/images/registry.example-line-hmi-2.tar"].digest is None
+
+
 def certificate(node, path):
     return x509.load_pem_x509_certificate(node.files[path])
 
