@@ -1,4 +1,4 @@
-"""A cluster of three hosts on 127.0.1.N: control plane, etcd and local proxy of each, from generated files."""
+"""A cluster of three hosts on this machine's loopback: control plane, etcd and local proxy of each, from generated files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from ipaddress import IPv4Address
 
 from builder.events import ignore
-from builder.model.cluster import ApiServer, Flannel, Node
+from builder.model.cluster import ApiServer, Etcd, Flannel, Node
 from builder.plan.certs import operator
 from builder.render.templates import environment, operators_kubeconfig
 from builder.secrets import gather
@@ -20,7 +20,9 @@ from tests.components.conftest import render_cluster
 from tests.kit import NOW, ROOT, cluster, network
 
 NAMES = ("k8s-master1", "k8s-master2", "k8s-master3")
-ADDRESSES = {name: f"127.0.1.{number}" for number, name in enumerate(NAMES, 1)}
+# another run of these tests on the same machine has addresses of its own
+NETWORK = f"127.{os.getpid() % 250 + 1}.{os.getpid() // 250 % 250 + 1}"
+ADDRESSES = {name: f"{NETWORK}.{number}" for number, name in enumerate(NAMES, 1)}
 FIRST = NAMES[0]
 SSL, CFG = "/opt/kubernetes/ssl", "/opt/kubernetes/cfg"
 
@@ -33,6 +35,7 @@ def described():
         # the harness puts each host's address in the place of 127.0.0.1
         api=ApiServer(None, names=tuple(ADDRESSES.values())),
         network=network(flannel=Flannel()),
+        etcd=Etcd(heartbeat=500, election=5000),  # other tests may load the machine
         nodes=tuple(
             Node(name, IPv4Address(address), roles=("control-plane", "etcd", "worker"), labels={"line": "a"})
             for name, address in ADDRESSES.items()

@@ -271,7 +271,7 @@ def test_an_api_server_that_dies_loses_no_request_that_is_tried_again(running):
         while not stop.is_set():
             for attempt in (1, 2):
                 try:
-                    assert get(url)[0] == 200
+                    assert get(url, seconds=10)[0] == 200
                     done.append(attempt)
                     break
                 except (OSError, AssertionError) as error:
