@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from ipaddress import IPv4Network
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from builder.pack.bundle import tarball_digest, write_bundle
 from builder.pack.gzip import COMPRESSOR
 from builder.payload import segments
 from builder.pki.ca import Authority
+from builder.pki.sign import load_signer, sign
 from builder.plan.certs import operator
 from builder.plan.nodes import plan_nodes
 from builder.plan.subnets import allocate
@@ -97,6 +99,7 @@ def fetch(prepared: Prepared) -> dict[Artifact, Fetched]:
 def build(project: Project) -> Dist:
     """Write one tarball per node into dist/<cluster>/, all of them or none."""
     prepared = prepare(project)
+    signer = _signer(project)
     state = StateFolder(project.state / prepared.cluster.name)
     fetched = fetch(prepared)
     packed = segments(prepared.plans, fetched, project.cache, project.jobs, project.sink)
@@ -106,9 +109,20 @@ def build(project: Project) -> Dist:
             raise StateError(f"{state.root}: another build changed the pod subnets meanwhile", "run it again")
         state.keep_allocations(prepared.subnets)
         secrets = _secrets(prepared, state, templates)
-        bundles = [put_together(plan, templates, secrets, packed, fetched) for plan in prepared.plans]
+        bundles = [put_together(plan, templates, secrets, packed, fetched, signer) for plan in prepared.plans]
         about = {"format": 1, "cluster": prepared.cluster.name, "bundler": __version__, "compressor": COMPRESSOR}
         return write_dist(project.dist / prepared.cluster.name, _writer(bundles, project), about)
+
+
+def _signer(project: Project) -> Callable[[bytes], bytes] | None:
+    """What signs a bundle, if the user wants that. Raises PkiError for a key that cannot be used."""
+    if project.sign_key is None:
+        return None
+    try:
+        pem = project.sign_key.read_text("ascii")
+    except (OSError, UnicodeDecodeError) as error:
+        raise PkiError(f"{project.sign_key}: cannot be read", "give a PEM private key") from error
+    return partial(sign, load_signer(pem, str(project.sign_key)))
 
 
 def _secrets(prepared: Prepared, state: StateFolder, templates: jinja2.Environment) -> Secrets:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -40,8 +40,12 @@ def put_together(
     secrets: Secrets,
     packed: Segments,
     fetched: Mapping[Artifact, Fetched],
+    sign: Callable[[bytes], bytes] | None = None,
 ) -> NodeBundle:
-    """Everything of one node, in memory but for the payload. Raises RenderError from an overlay."""
+    """Everything of one node, in memory but for the payload. Raises RenderError from an overlay.
+
+    With `sign`, SHA256SUMS gets a signature beside it.
+    """
     own, entries = _rendered(plan, templates, secrets)
     shared, payload = _payload(plan, packed)
     entries += [*payload, *_folders(plan), *_links(plan)]
@@ -49,7 +53,10 @@ def put_together(
     own.append(OwnFile("install.sh", 0o755, render_installer(_head(plan, about, entries, secrets))))
     own.append(OwnFile("MANIFEST", 0o644, manifest_text(entries)))
     own.append(OwnFile("manifest.json", 0o644, manifest_json(about, entries)))
-    own.append(OwnFile("SHA256SUMS", 0o644, _sums(own, shared)))
+    sums = _sums(own, shared)
+    own.append(OwnFile("SHA256SUMS", 0o644, sums))
+    if sign is not None:
+        own.append(OwnFile("SHA256SUMS.sig", 0o644, sign(sums)))
     return NodeBundle(plan.node.name, tuple(own), tuple(shared))
 
 
@@ -168,6 +175,7 @@ def _head(plan: NodePlan, about: Mapping[str, Any], entries: Sequence[Entry], se
         "WAITING": " ".join(plan.waiting),
         "COMMANDS": " ".join(plan.commands),
         "PORTS": " ".join(str(port) for port in plan.ports),
+        "NETWORKS": f"{plan.cluster.network.pod_cidr} {plan.cluster.network.service_cidr}",
         "DISK_KIB": str(sum(entry.size // 1024 + 1 for entry in entries)),
         "NOTICE": "; ".join(notices),
     }

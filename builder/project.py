@@ -17,7 +17,8 @@ class Project:
     """Everything that comes into a run from outside; equal projects and state give equal bundles.
 
     `file` is what messages call the cluster file; `base` is the folder that it lies in. `environ` may hold
-    secrets, so it stays out of reprs. `epoch` is the time of every file in a bundle, in seconds.
+    secrets, so it stays out of reprs. `epoch` is the time of every file in a bundle, in seconds. `sign_key` is the
+    file of the key that signs the bundles.
     """
 
     file: str
@@ -37,6 +38,7 @@ class Project:
     allow_subnet_change: bool = False
     jobs: int = 4
     epoch: int = DEFAULT_EPOCH
+    sign_key: Path | None = None
     sink: Sink = field(default=ignore, repr=False)
 
     def recipe_folders(self) -> tuple[Path, ...]:

@@ -20,6 +20,11 @@ from builder.project import Project
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder that gets a folder per cluster.",
 )
+@click.option(
+    "--sign-key",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Sign each bundle with this ECDSA P-256 key (PEM).",
+)
 @click.option("--allow-subnet-change", is_flag=True, help="Let a node move to another pod subnet.")
 def build(project: Project) -> None:
     """Build one tarball per node into dist/<cluster>/."""

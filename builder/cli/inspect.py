@@ -8,7 +8,9 @@ from typing import Any
 
 import click
 
-from builder.pack.inspect import about_bundle, verify_bundle
+from builder.errors import BundleError
+from builder.pack.inspect import Bundle, about_bundle, verify_bundle
+from builder.pki.sign import must_be_signed
 
 _BUNDLE = click.Path(dir_okay=False, path_type=Path)
 
@@ -25,11 +27,26 @@ def inspect(bundle: Path, files: bool, form: str) -> None:
 
 @click.command()
 @click.argument("bundles", nargs=-1, required=True, type=_BUNDLE)
-def verify(bundles: tuple[Path, ...]) -> None:
+@click.option("--key", type=_BUNDLE, help="Check the signature, too, with this public key (PEM).")
+def verify(bundles: tuple[Path, ...], key: Path | None) -> None:
     """Check every digest of each bundle, and that it holds just what it lists."""
     for bundle in bundles:
         found = verify_bundle(bundle)
-        click.echo(f"{bundle}: good; node {found.node}, {len(found.files)} files")
+        signed = ""
+        if key is not None:
+            _must_be_signed(bundle, found, key)
+            signed = "; signed"
+        click.echo(f"{bundle}: good; node {found.node}, {len(found.files)} files{signed}")
+
+
+def _must_be_signed(path: Path, bundle: Bundle, key: Path) -> None:
+    if bundle.signature is None:
+        raise BundleError(f"{path}: not signed", "build it with --sign-key")
+    try:
+        pem = key.read_text("ascii")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BundleError(f"{key}: cannot be read", "give a PEM public key") from error
+    must_be_signed(pem, str(key), bundle.sums_text, bundle.signature)
 
 
 def _text(about: dict[str, Any], *, files: bool) -> str:

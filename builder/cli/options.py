@@ -92,6 +92,7 @@ def make_project(cluster: str, options: dict[str, Any], environ: Mapping[str, st
         offline=options.pop("offline", False),
         require_digests=options.pop("require_digests", False),
         allow_subnet_change=options.pop("allow_subnet_change", False),
+        sign_key=options.pop("sign_key", None),
         jobs=options.pop("jobs", 4),
         epoch=source_date_epoch(environ),
         sink=sink_for_terminal(sys.stderr, environ),

@@ -16,7 +16,9 @@ NL='
 BLANKS=" 	$NL"
 IFS=$BLANKS
 
-STATE=./var/lib/bundler   # what is installed: manifest, manifest.next while a run is at it, created, modes, original/
+STATE=./var/lib/bundler # what is installed, what was there before, and the journal of a run that is at work
+FILES=$STATE/files      # contents that may have to be put back, by their sha256
+SMALL=1048576           # bytes; what is no larger is kept when it is installed, the rest when it is replaced
 LOGS=./var/log/bundler
 UNIT_FOLDER=/etc/systemd/system
 
@@ -25,20 +27,34 @@ DRY=
 ROOT=
 IGNORED=
 WAIT=180 # seconds that units may take to become active
+TO=      # the generation to roll back to
+KEEP=3   # generations that are kept, the installed one among them
+PURGE=
+KEY=
+REQUIRE_SIGNATURE=
+METRICS=
+OUTPUT=
+JSON=
+WORK=
+BEGUN=$(date +%s)
 
 HERE=
 LOG=
 LOCK=
 TEMP=
 PROBLEMS=
+DESIRED=
+SOURCE_KEPT=
 INSTALLED=
+GENERATION=
 PLAN=
 STALE=
 RESTARTS=
 KERNEL_PLAN=
 UNIT_PLAN=
 UNFINISHED=
-CREATED_WAITING=
+STAGED=
+MISSING=
 WRITTEN=0
 UNCHANGED=0
 REMOVED=0
@@ -70,14 +86,19 @@ there() {
 	[ -e "$1" ] || [ -L "$1" ]
 }
 
-# on_exit: nothing half-made stays behind
+# on_exit CODE: nothing half-made stays behind. The code is passed, as mksh would take that of the trap's last command.
 on_exit() {
 	[ -z "$TEMP" ] || rm -f "$TEMP"
+	[ -z "$STAGED" ] || printf '%s' "$STAGED" | awk '{ print $2 }' | xargs -r rm -f
+	[ -z "$WORK" ] || rm -rf "$WORK"
 	[ -z "$LOCK" ] || rm -f "$LOCK"
+	log "ended with exit code $1 after $(($(date +%s) - BEGUN)) s"
+	[ -z "$JSON" ] || json_line end "exit code $1"
+	exit "$1"
 }
 
 catch_signals() {
-	trap on_exit EXIT
+	trap 'on_exit $?' EXIT
 	trap 'exit 129' HUP
 	trap 'exit 130' INT
 	trap 'exit 143' TERM

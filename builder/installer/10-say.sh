@@ -6,18 +6,45 @@ log() {
 	printf '%s %s\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$*" >>"$LOG" || :
 }
 
+# json_line LEVEL TEXT: one object for machines; it goes to stdout, whatever the level
+json_line() {
+	printf '{"time":"%s","level":"%s","message":"%s"}\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$1" \
+		"$(printf '%s' "$2" | tr '\n\t' '  ' | tr -d '\000-\037' | sed 's/[\\"]/\\&/g')"
+}
+
 say() {
-	printf '%s\n' "$*"
+	if [ -n "$JSON" ]; then
+		json_line info "$*"
+	else
+		printf '%s\n' "$*"
+	fi
 	log "$*"
 }
 
+# show: details for people, from stdin
+show() {
+	if [ -n "$JSON" ]; then
+		cat >/dev/null
+	else
+		cat
+	fi
+}
+
 warn() {
-	printf 'warning: %s\n' "$*" >&2
+	if [ -n "$JSON" ]; then
+		json_line warning "$*"
+	else
+		printf 'warning: %s\n' "$*" >&2
+	fi
 	log "warning: $*"
 }
 
 die() {
-	printf 'install.sh: %s\n' "$*" >&2
+	if [ -n "$JSON" ]; then
+		json_line error "$*"
+	else
+		printf 'install.sh: %s\n' "$*" >&2
+	fi
 	log "error: $*"
 	exit 1
 }
@@ -40,7 +67,14 @@ problem() {
 # refuse_problems WHAT: ends the run when any check failed; all of them are listed
 refuse_problems() {
 	[ -n "$PROBLEMS" ] || return 0
-	printf '%s' "$PROBLEMS" >&2
+	if [ -n "$JSON" ]; then
+		# -r keeps backslashes
+		printf '%s' "$PROBLEMS" | while read -r one_problem; do
+			json_line problem "$one_problem"
+		done
+	else
+		printf '%s' "$PROBLEMS" >&2
+	fi
 	die "$1; nothing was written"
 }
 

@@ -18,13 +18,14 @@ find_bundle() {
 # need_tools: what this script itself cannot do without
 need_tools() {
 	for tool in awk cat chmod chown cp cut date dd find grep head id ln mkdir mv readlink rm rmdir sed sha256sum \
-		sleep sort stat tail tr wc uname xargs; do
+		sleep sort stat sync tail tr wc uname xargs; do
 		command -v "$tool" >/dev/null || die "[Commands] $tool is missing; install coreutils, findutils, awk, sed or busybox"
 	done
 }
 
 # verify_bundle: every step prints what is wrong, and `checked` at its end: a step that broke off is no success
 verify_bundle() {
+	check_signature
 	for verify_step in odd_files sums_against_files content_against_sums manifest_against_sums; do
 		damage=$(cd "$HERE/" && "$verify_step" | tr -c '\n -~' '?')
 		[ "$damage" != checked ] || continue
@@ -44,7 +45,7 @@ odd_files() {
 
 # sums_against_files: SHA256SUMS is well-formed and lists every file, and only files that are there
 sums_against_files() {
-	find . -type f ! -path ./SHA256SUMS | awk '
+	find . -type f ! -path ./SHA256SUMS ! -path ./SHA256SUMS.sig | awk '
 		FILENAME == "SHA256SUMS" {
 			path = substr($0, 67)
 			if (length($1) != 64 || $1 ~ /[^0-9a-f]/ || substr($0, 65, 2) != "  " || path !~ /^\.\/[A-Za-z0-9._@+\/-]+$/ ||

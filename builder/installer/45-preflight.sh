@@ -10,8 +10,7 @@ preflight() {
 		check_ports
 		check_clock
 		check_existing
-		warn_swap
-		warn_memory
+		check_surroundings
 	fi
 }
 
@@ -34,10 +33,11 @@ check_commands() {
 	command -v conntrack >/dev/null || warn "conntrack is missing: UDP flows to Services that moved stay stale for a while"
 }
 
-# bundle_lines FOLDER: the lines of our files in that folder of the host, without comments
+# bundle_lines FOLDER: the lines of the desired files in that folder of the host, without comments
 bundle_lines() {
-	awk -v folder="$1/" '$1 == "file" && index($6, folder) == 1 { print $6 }' "$HERE/MANIFEST" | while read -r listed; do
-		sed -e '/^[[:space:]]*[#;]/d' -e '/^[[:space:]]*$/d' "$HERE/root$listed"
+	printf '%s\n' "$DESIRED" | awk -v folder="$1/" '$1 == "file" && index($6, folder) == 1 { print $2, $6 }' | while read -r listed_sha listed; do
+		source_of file "$listed_sha" "$listed"
+		sed -e '/^[[:space:]]*[#;]/d' -e '/^[[:space:]]*$/d' "$SOURCE"
 	done
 }
 
@@ -161,14 +161,4 @@ check_cluster() {
 	'' | "$CLUSTER") ;;
 	*) die "this host is a node of the cluster $old_cluster; run ./install.sh --uninstall first; nothing was written" ;;
 	esac
-}
-
-warn_swap() {
-	swaps=$(awk 'NR > 1' ./proc/swaps 2>/dev/null || :)
-	[ -z "$swaps" ] || warn "swap is on: memory limits of pods are not kept; turn it off with swapoff -a and in /etc/fstab"
-}
-
-warn_memory() {
-	memory=$(awk '$1 == "MemTotal:" { print int($2 / 1024) }' ./proc/meminfo 2>/dev/null || :)
-	[ "${memory:-1024}" -ge 900 ] || warn "this host has $memory MiB of memory; a node wants 1024 or more"
 }

@@ -3,16 +3,16 @@
 # check_paths: nothing in the way of any entry. Never ignorable: a write would fail half-way, or leave the image.
 check_paths() {
 	each check_folder "$(all_folders)"
-	each check_entry "$(desired_entries)"
+	each check_entry "$DESIRED"
 }
 
 # all_folders: every folder that an entry needs, parents first
 all_folders() {
 	{
-		desired_entries
+		printf '%s\n' "$DESIRED"
 		echo "file - - - - /var/lib/bundler/manifest"
 		echo "file - - - - /var/log/bundler/install.log"
-	} | awk '{
+	} | awk 'NF {
 		count = split($6, part, "/")
 		folder = ""
 		for (i = 2; i <= ($1 == "dir" ? count : count - 1); i++) { folder = folder "/" part[i]; print folder }
@@ -42,6 +42,8 @@ check_entry() {
 		problem Paths "$6 is a folder where a $1 must be; move it away"
 	elif [ "$1" = block ] && there ".$6"; then
 		check_block_file "$6"
+	elif there ".$6" && [ ! -f ".$6" ] && [ ! -L ".$6" ]; then
+		problem Paths "$6 is a device, pipe or socket; move it away"
 	fi
 }
 
@@ -57,34 +59,67 @@ check_block_file() {
 	fi
 }
 
-# check_disk: every file system has room for what will be written to it. On a host without a bundle the one
-# that holds /opt must have DISK_KIB.
+# check_disk: every file system has room, and inodes, for what lies on it at the worst moment: the new files beside the
+# old ones, and what is kept. On a host without a bundle the one that holds /opt must have DISK_KIB.
 check_disk() {
-	needs=$(kib_to_write | while read -r folder kib; do
-		[ "$folder" != /opt ] || [ -n "$INSTALLED" ] || kib=$DISK_KIB
-		echo "$(file_system "$folder") $kib"
-	done | awk '{ free[$1] = $2; mount[$1] = $3; need[$1] += $4 }
-		END { for (device in need) if (need[device] > free[device]) print mount[device], int(need[device] / 1024) + 1, int(free[device] / 1024) }')
-	each disk_problem "$needs"
+	lacking=$(
+		bytes_to_write | while read -r folder bytes inodes; do
+			echo "$(file_system "$folder") $bytes $inodes"
+		done | awk '
+			{ free[$1] = $2; nodes[$1] = $3; mount[$1] = $4; need[$1] += $5; wanted[$1] += $6 }
+			END {
+				for (device in need) {
+					if (need[device] > free[device])
+						print "Disk", mount[device], int(need[device] / 1048576) + 1, int(free[device] / 1048576), "MiB"
+					if (nodes[device] != "-" && wanted[device] > nodes[device])
+						print "Inodes", mount[device], wanted[device], nodes[device], "inodes"
+				}
+			}'
+	)
+	each disk_problem "$lacking"
 }
 
+# disk_problem NAME FOLDER NEEDED FREE WHAT
 disk_problem() {
-	problem Disk "$1 needs $2 MiB free and has $3 MiB; make room"
+	problem "$1" "$2 needs $3 $5 free and has $4 $5; make room"
 }
 
-# kib_to_write: top folder and KiB of the files of the plan that are not there yet
-kib_to_write() {
-	printf '%s\n' "$PLAN" | awk '$1 != "same" && $3 == "file" { print "./root" $8 }' |
-		(cd "$HERE/" && xargs -r stat -c '%s %n') |
-		awk '{ split($2, part, "/"); sum["/" part[3]] += $1 } END { for (folder in sum) print folder, int(sum[folder] / 1024) + 1 }'
+# bytes_to_write: `FOLDER BYTES INODES`: each new file in its folder, and what the state keeps: small new contents,
+# and files that are replaced, where a second name cannot do (another file system)
+bytes_to_write() {
+	writing=$(printf '%s\n' "$PLAN" | awk '$1 != "same" && $1 != "mode" && $3 == "file" { print $1, $4, $8 }')
+	[ -n "$INSTALLED" ] || [ -z "$writing" ] || echo "/opt $(awk -v kib="$DISK_KIB" 'BEGIN { printf "%.0f", kib * 1024 }') 0"
+	printf '%s\n' "$PLAN" | awk '$1 != "same" && $3 == "link" { sub(/\/[^\/]*$/, "", $8); print $8, 0, 1 }'
+	missing_folders | awk '{ print $1, 4096, 1 }'
+	state_device=$(file_system /var/lib/bundler)
+	printf '%s\n' "$writing" | while read -r state digest path; do
+		[ -n "$path" ] || continue
+		source_of file "$digest" "$path"
+		[ -f "$SOURCE" ] || continue
+		bytes=$(size_of "$SOURCE")
+		# what /opt gets at first is in DISK_KIB
+		[ -n "$INSTALLED" ] || case $path in /opt/*) bytes=0 ;; esac
+		echo "${path%/*} $((bytes / 4096 * 4096 + 4096)) 1"
+		[ "$bytes" -gt "$SMALL" ] || echo "/var/lib/bundler $((bytes / 4096 * 4096 + 4096)) 1"
+		[ "$state" != content ] || kept_bytes "$path"
+	done | awk '{ bytes[$1] += $2; inodes[$1] += $3 } END { for (folder in bytes) printf "%s %.0f %d\n", folder, bytes[folder], inodes[folder] }'
 }
 
-# file_system FOLDER: device, free KiB and the folder that is there: itself, or the root that it will be made in.
+# kept_bytes PATH: what it takes to keep what stands there now
+kept_bytes() {
+	here=$(file_system "${1%/*}")
+	[ "${here%% *}" = "${state_device%% *}" ] || echo "/var/lib/bundler $(size_of ".$1") 1"
+}
+
+# file_system FOLDER: device, free bytes, free inodes (- where they are not counted), and the folder that is there:
+# itself, or the one that it will be made in.
 # Not df: busybox's knows no file system whose mount point it does not see, as in a chroot.
 file_system() {
 	space_of=.$1
-	[ -d "$space_of" ] || space_of=.
+	while [ ! -d "$space_of" ]; do
+		space_of=${space_of%/*}
+	done
 	space_name=${space_of#.}
-	space_free=$(stat -f -c '%a %S' "$space_of" | awk '{ printf "%.0f", $1 * $2 / 1024 }')
+	space_free=$(stat -f -c '%a %S %c %d' "$space_of" | awk '{ printf "%.0f %s", $1 * $2, ($3 > 0 ? $4 : "-") }')
 	echo "$(stat -c %d "$space_of") $space_free ${space_name:-/}"
 }

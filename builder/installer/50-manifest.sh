@@ -1,11 +1,21 @@
 # 50-manifest: what should be there, what is there, and so what is to be done. Reads only.
 
-# desired_entries: MANIFEST without its first line, and the links that enable the units
-desired_entries() {
+# An entry is a line of MANIFEST: KIND SHA256 MODE OWNER UNITS PATH [TARGET].
+
+# bundle_entries: MANIFEST without its first line, and the links that enable the units
+bundle_entries() {
 	sed 1d "$HERE/MANIFEST"
 	for unit in $UNITS; do
 		[ ! -f "$HERE/root$UNIT_FOLDER/$unit" ] || enabling_links "$unit" <"$HERE/root$UNIT_FOLDER/$unit"
 	done
+}
+
+# source_of KIND SHA256 PATH: SOURCE becomes the file that holds an entry's content: in the bundle, or kept here. What
+# is not kept may be in the bundle at hand; its digest is compared before it is put in place (57-aside).
+source_of() {
+	SOURCE=$HERE/root$3
+	[ "$1" != block ] || SOURCE=$HERE/blocks$3
+	[ -z "$SOURCE_KEPT" ] || [ ! -f "$FILES/$2" ] || SOURCE=$FILES/$2
 }
 
 # enabling_links UNIT: the entries that `systemctl enable` would make of the [Install] section on stdin
@@ -19,18 +29,17 @@ enabling_links() {
 		}'
 }
 
-# state_text: the text of the state's manifest for this bundle
+# state_text: the text of the state's manifest for what is desired
 state_text() {
-	printf '%s\n' "# bundler manifest 1" "# cluster $CLUSTER" "# node $NODE" "# kubernetes $KUBERNETES" \
-		"# bundler $BUNDLER_VERSION" "# not-after $NOT_AFTER" "# units $UNITS"
-	desired_entries
+	printf '%s\n' "# bundler manifest 1" "# generation $GENERATION" "# cluster $CLUSTER" "# node $NODE" \
+		"# kubernetes $KUBERNETES" "# bundler $BUNDLER_VERSION" "# not-after $NOT_AFTER" "# waiting $WAITING" "# units $UNITS"
+	printf '%s\n' "$DESIRED"
 }
 
-# state_files: the manifests that say what we put here; manifest.next is of a run that has not ended
+# state_files: what says what we put here: the manifest, and the journal of a run that has not ended
 state_files() {
-	for state_file in "$STATE/manifest" "$STATE/manifest.next"; do
-		[ ! -f "$state_file" ] || cat "$state_file"
-	done
+	[ ! -f "$STATE/manifest" ] || cat "$STATE/manifest"
+	[ ! -f "$STATE/journal" ] || sed '/^was /d' "$STATE/journal"
 }
 
 # state_field NAME: what the state says under that name
@@ -108,18 +117,18 @@ host_block() {
 
 judge() {
 	awk '
-		function differs(path, mode) {
+		function differs(path, mode, holder) {
 			sub(/^0+/, "", mode)
-			return mode != bits[path] || owner[path] != "0:0"
+			return mode != bits[path] || owner[path] != holder
 		}
-		function state_of(kind, wanted, mode, path, target) {
+		function state_of(kind, wanted, mode, holder, path, target) {
 			if (kind == "block") return !(path in digest) ? "absent" : (digest_ok(wanted, path) ? "same" : "content")
 			if (!(path in type)) return "absent"
-			if (kind == "dir") return type[path] != "4" ? "other" : (differs(path, mode) ? "mode" : "same")
-			if (kind == "link") return type[path] != "a" ? "other" : (link[path] == target ? "same" : "content")
+			if (kind == "dir") return type[path] != "4" ? "other" : (differs(path, mode, holder) ? "mode" : "same")
+			if (kind == "link") return type[path] != "a" ? "other" : (target != "" && link[path] == target ? "same" : "content")
 			if (type[path] != "8") return "other"
 			if (!digest_ok(wanted, path)) return "content"
-			return differs(path, mode) ? "mode" : "same"
+			return differs(path, mode, holder) ? "mode" : "same"
 		}
 		function digest_ok(wanted, path) { return index("," wanted ",", "," digest[path] ",") > 0 }
 		$1 == "ours" { ours["." $2] = 1 }
@@ -129,26 +138,30 @@ judge() {
 		$1 == "entry" {
 			path = "." $7
 			sub(/^entry /, "")
-			print state_of($1, $2, $3, path, $7), (path in ours ? "ours" : "foreign"), $0
+			print state_of($1, $2, $3, $4, path, $7), (path in ours ? "ours" : "foreign"), $0
 		}'
 }
 
 # make_plan: PLAN for every entry of the bundle, STALE for what an older bundle left, and what follows from them
 make_plan() {
 	INSTALLED=$(installed_entries)
-	desired=$(desired_entries)
-	PLAN=$(survey "$desired")
-	stale=$(printf '%s\n' "$desired" "--" "$INSTALLED" | awk '
-		$1 == "--" { second = 1; next }
-		!second { wanted[$6] = 1; next }
-		NF && !($6 in wanted)')
-	STALE=$(survey "$stale")
+	PLAN=$(survey "$DESIRED")
+	STALE=$(survey "$(not_desired "$INSTALLED")")
 	UNFINISHED=
-	[ ! -f "$STATE/manifest.next" ] || UNFINISHED=1
+	[ ! -f "$STATE/journal" ] || UNFINISHED=1
+	GENERATION=$(number_of_target)
 	RESTARTS=$(units_to_restart)
 	KERNEL_PLAN=
 	UNIT_PLAN=
 	[ -n "$ROOT" ] || plan_running
+}
+
+# not_desired ENTRIES: those whose path is not desired any more
+not_desired() {
+	printf '%s\n' "$DESIRED" "--" "$1" | awk '
+		$1 == "--" { second = 1; next }
+		!second { wanted[$6] = 1; next }
+		NF && !($6 in wanted)'
 }
 
 # units_to_restart: the units whose inputs change, or changed in a run that did not end
@@ -156,7 +169,7 @@ units_to_restart() {
 	{
 		printf '%s\n' "$PLAN" | awk '$1 != "same" && NF && $7 != "-" { print $7 }'
 		printf '%s\n' "$STALE" | awk '$1 != "absent" && NF && $7 != "-" { print $7 }'
-		[ -z "$UNFINISHED" ] || sed -n 's/^# restart //p' "$STATE/manifest.next"
+		[ -z "$UNFINISHED" ] || sed -n 's/^# restart //p' "$STATE/journal"
 	} | tr ',' ' ' | tr -s ' ' '\n' | awk 'NF && !seen[$0]++' | tr '\n' ' '
 }
 

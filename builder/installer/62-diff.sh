@@ -1,28 +1,30 @@
 # 62-diff: what --dry-run shows of a change. Contents of secret files are never shown.
 
-# show_file PATH MODE STATE: a diff of a text, size and digest of anything else
+# show_file STATE OURS KIND SHA256 MODE OWNER UNITS PATH: a diff of a text, size and digest of anything else
 show_file() {
-	if [ "$3" = mode ]; then
-		echo "    only its mode or owner: $(stat -c '%a %u:%g' ".$1") becomes $2 0:0"
-	elif ! public "$2" || { [ -f ".$1" ] && ! public "$(stat -c %a ".$1")"; }; then
-		echo "    mode $2: the content is secret and not shown"
-	elif is_text "$HERE/root$1" && { [ ! -f ".$1" ] || is_text ".$1"; }; then
-		show_diff "$1"
+	source_of file "$4" "$8"
+	if [ "$1" = mode ]; then
+		echo "    only its mode or owner: $(stat -c '%a %u:%g' ".$8") becomes $5 $6"
+	elif ! public "$5" || { [ -f ".$8" ] && ! public "$(stat -c %a ".$8")"; }; then
+		echo "    mode $5: the content is secret and not shown"
+	elif is_text "$SOURCE" && { [ ! -f ".$8" ] || is_text ".$8"; }; then
+		show_diff "$8"
 	else
-		echo "    $(size_of "$HERE/root$1") bytes, sha256 $(sha256sum <"$HERE/root$1" | cut -d ' ' -f 1)"
-		[ ! -f ".$1" ] || echo "    is now $(size_of ".$1") bytes, sha256 $(sha256sum <".$1" | cut -d ' ' -f 1)"
+		echo "    $(size_of "$SOURCE") bytes, sha256 $4"
+		[ ! -f ".$8" ] || echo "    is now $(size_of ".$8") bytes, sha256 $(sha256sum <".$8" | cut -d ' ' -f 1)"
 	fi
 }
 
-# show_block PATH: the lines between our markers, old and new; by hand, as busybox's diff would copy its stdin
+# show_block PATH SHA256: the lines between our markers, old and new; by hand, as busybox's diff would copy its stdin
 # into a temporary file
 show_block() {
 	printf '    %s\n' "--- $1 (now)" "+++ $1 (bundle)" "@@ $(block_begin) @@"
 	[ ! -f ".$1" ] || block_content "$1" | sed 's/^/    -/'
-	sed 's/^/    +/' "$HERE/blocks$1"
+	source_of block "$2" "$1"
+	sed 's/^/    +/' "$SOURCE"
 }
 
-# show_diff PATH: how the host's text becomes the bundle's
+# show_diff PATH: how the host's text becomes that of SOURCE
 show_diff() {
 	if ! command -v diff >/dev/null; then
 		echo "    (no diff on this host)"
@@ -30,7 +32,7 @@ show_diff() {
 	fi
 	now=.$1
 	[ -f "$now" ] || now=/dev/null
-	diff -u -L "$1 (now)" -L "$1 (bundle)" "$now" "$HERE/root$1" | sed 's/^/    /' || :
+	diff -u -L "$1 (now)" -L "$1 (bundle)" "$now" "$SOURCE" | sed 's/^/    /' || :
 }
 
 # public MODE: whether others than the owner may read

@@ -1,10 +1,9 @@
 # 65-lock: one run at a time. The lock is a link whose target is the process id: it is made in one step.
 
-# take_lock: /run is empty after a boot, so that a lock there is of this boot; an image keeps it in its state
+# take_lock: /run is empty after a boot, so that a lock there is of this boot; an image keeps it at its top
 take_lock() {
 	lock_name=./run/bundler.lock
-	[ -z "$ROOT" ] || lock_name=$STATE/lock
-	make_parents "$lock_name"
+	[ -z "$ROOT" ] || lock_name=./.bundler.lock
 	ln -s "$$" "$lock_name" 2>/dev/null || take_over_lock
 	LOCK=$lock_name
 }
@@ -13,6 +12,9 @@ take_lock() {
 take_over_lock() {
 	lock_holder=$(readlink "$lock_name" || :)
 	! kill -0 "$lock_holder" 2>/dev/null || die "another run (process $lock_holder) is at work; wait for it"
+	if there "$lock_name.takeover" && ! kill -0 "$(readlink "$lock_name.takeover" || :)" 2>/dev/null; then
+		rm -f "$lock_name.takeover" # of a run that died while it took over
+	fi
 	ln -s "$$" "$lock_name.takeover" 2>/dev/null || die "another run is taking over; remove ${lock_name#.}.takeover if there is none"
 	if [ "$(readlink "$lock_name" || :)" = "$lock_holder" ]; then
 		rm -f "$lock_name"

@@ -33,10 +33,11 @@ one_line() {
 
 # plan_tmpfiles: our tmpfiles.d files of which something is not there
 plan_tmpfiles() {
-	desired_entries | awk '$1 == "file" && $6 ~ /^\/etc\/tmpfiles\.d\// { print $6 }' | while read -r listed; do
-		awk '!/^#/ && NF { print $2 }' "$HERE/root$listed" | while read -r wanted; do
+	printf '%s\n' "$DESIRED" | awk '$1 == "file" && $6 ~ /^\/etc\/tmpfiles\.d\// { print $2, $6 }' | while read -r listed_sha listed; do
+		source_of file "$listed_sha" "$listed"
+		awk '!/^#/ && NF { print $2 }' "$SOURCE" | while read -r wanted; do
 			there ".$wanted" || echo "create_tmpfiles $listed"
-		done | head -n 1
+		done | awk 'NR == 1'
 	done
 }
 
@@ -46,7 +47,7 @@ unit_state() {
 
 # plan_units: `stop_unit`, `restart_unit` and `start_unit` lines; units of others are restarted only if they run
 plan_units() {
-	old_units=$(state_field units)
+	old_units=$(installed_units)
 	for unit in $old_units; do
 		has "$unit" "$UNITS" || ! runs "$unit" || echo "stop_unit $unit"
 	done
@@ -60,6 +61,11 @@ plan_units() {
 			echo "restart_unit $unit"
 		fi
 	done
+}
+
+# installed_units: the units of what is installed, and of a run that has not ended, in start order
+installed_units() {
+	state_files | sed -n 's/^# units //p' | tr -s ' ' '\n' | awk 'NF && !seen[$0]++' | tr '\n' ' '
 }
 
 # runs UNIT: whether it is up or on its way
@@ -123,14 +129,15 @@ stop_unit() {
 	say "stopped $1"
 }
 
-# wait_for_units: all of them are up, and still are after a moment; else says which are not. What only waits for
-# another host (etcd for its majority, and what needs it) is no failure: hosts are installed in any order.
+# wait_for_units: all of them are up, and still are after a moment; else says which are not, and fails. What only
+# waits for another host (etcd for its majority, and what needs it) is no failure: hosts are installed in any order.
 wait_for_units() {
 	waited=0
 	while [ -n "$(not_active)" ]; do
 		if [ "$waited" -ge "$WAIT" ] || [ -n "$(failed_units)" ]; then
 			! only_waiting || break
-			report_units
+			each report_unit "$(not_active)"
+			return 1
 		fi
 		sleep 1
 		waited=$((waited + 1))
@@ -141,7 +148,9 @@ wait_for_units() {
 	fi
 	[ -n "$UNIT_PLAN" ] || return 0
 	sleep 2 # a unit that dies at once looks active for a moment
-	[ -z "$(not_active)" ] || report_units
+	[ -n "$(not_active)" ] || return 0
+	each report_unit "$(not_active)"
+	return 1
 }
 
 not_active() {
@@ -164,11 +173,6 @@ report_waiting() {
 
 failed_units() {
 	not_active | grep ' is failed$' || :
-}
-
-report_units() {
-	each report_unit "$(not_active)"
-	die "everything is installed, but not every unit is active; what they lack may be another host (etcd, the API server)"
 }
 
 report_unit() {

@@ -6,39 +6,76 @@ uninstall() {
 	enter_root
 	INSTALLED=$(installed_entries)
 	if [ -z "$INSTALLED" ]; then
+		[ -n "$DRY" ] || [ ! -d "$STATE" ] || remove_state
+		purge
 		say "nothing to do: nothing is installed here"
 		return 0
 	fi
 	CLUSTER=$(state_field cluster) # the installed one, whose name the blocks carry
 	check_installed_folders
+	check_mounts
+	refuse_problems "this host cannot be cleaned yet"
 	if [ -z "$DRY" ]; then
 		take_lock
+		clean_up
 		INSTALLED=$(installed_entries)
+		begin_uninstall
 	fi
 	PLAN=$(survey "$INSTALLED")
 	[ -n "$ROOT" ] || stop_units
 	each retire_entry "$PLAN"
+	[ -n "$ROOT" ] || reset_sysctls
 	[ -n "$ROOT" ] || reload_systemd
 	if [ -n "$DRY" ]; then
 		say "would remove the folders that it made, where they are empty, and /var/lib/bundler"
+		purge
 		say "nothing was written"
 		exit 2
 	fi
+	changed_folders | sync_paths
 	remove_state
 	report_kept
-	say "done: $REMOVED removed or put back; loaded modules, sysctls, and pods that still run are gone with the next boot"
+	purge
+	say "done: $REMOVED removed or put back; loaded modules and pods that still run are gone with the next boot"
 }
 
-# check_installed_folders: a link that came since must not lead an image's uninstall to this host
+# begin_uninstall: from now on the next run finishes this one. What was there before us is in `origins`.
+begin_uninstall() {
+	{
+		state_files | sed '/^# run /d'
+		echo "# run uninstall"
+	} | write_state journal
+}
+
+# check_installed_folders: a link that came since must not lead the uninstall elsewhere
 check_installed_folders() {
 	each check_folder "$(printf '%s\n' "$INSTALLED" | awk '{ sub(/\/[^\/]*$/, "", $6); print $6 }' | sort -u | sed '/^$/d')"
-	refuse_problems "the image's folders are not safe to work in"
+	for made_folder in $(made_folders); do
+		[ ! -L ".$made_folder" ] || problem Paths "$made_folder was a folder that we made and is a link now; put the folder back"
+	done
+}
+
+made_folders() {
+	sed -n 's/^absent - - - - //p' "$STATE/origins" 2>/dev/null || :
+}
+
+# check_mounts: nothing is removed through a mount
+check_mounts() {
+	for made_folder in $(made_folders) $(printf '%s\n' "$INSTALLED" | awk '$1 == "file" { print $6 }'); do
+		mounted_on=$(mounts_at "${ROOT%/}$made_folder")
+		[ -z "$mounted_on" ] || problem Mounts "something is mounted on $made_folder; unmount it: umount ${ROOT%/}$made_folder"
+	done
+}
+
+# mounts_at PATH: the mount points that are that path
+mounts_at() {
+	awk -v path="$1" '$5 == path { print $5 }' ./proc/self/mountinfo 2>/dev/null || :
 }
 
 # stop_units: last started, first stopped
 stop_units() {
 	backwards=
-	for unit in $(state_field units); do
+	for unit in $(installed_units); do
 		backwards="$unit $backwards"
 	done
 	for unit in $backwards; do
@@ -57,10 +94,9 @@ retire_entry() {
 	esac
 }
 
-# is_original PATH: an interrupted run never came to replace it
+# is_original PATH: an interrupted run never came to replace it, or has put it back
 is_original() {
-	[ -f "$STATE/original$1" ] && [ -f ".$1" ] && [ "$(sha256sum <".$1")" = "$(sha256sum <"$STATE/original$1")" ] || return 1
-	rm -f "$STATE/original$1"
+	[ "$(what_is "$1" "")" = "$(origin_of "$1")" ]
 }
 
 keep_changed() {
@@ -70,29 +106,64 @@ keep_changed() {
 
 # retire_folder PATH: a folder that was there before us gets its mode back
 retire_folder() {
-	[ -f "$STATE/modes" ] || return 0
-	each restore_mode "$(awk -v path="$1" '$6 == path { print; exit }' "$STATE/modes")"
+	each restore_mode "$(origin_of "$1")"
 }
 
 # restore_mode KIND - MODE OWNER - PATH
 restore_mode() {
+	[ "$1" = dir ] && [ -d ".$6" ] || return 0
 	! would "give $6 its mode $3 back" || return 0
 	{ chown "$4" ".$6" && chmod "$3" ".$6"; } || die "$6 could not get its mode back"
 	say "gave $6 its mode $3 back"
 }
 
-# remove_state: the state and the log; originals that could not be put back stay
-remove_state() {
-	created=$(sort -r "$STATE/created" 2>/dev/null || :)
-	rm -f "$STATE/manifest" "$STATE/manifest.next" "$STATE/modes" "$STATE/created" "$LOGS/install.log"
-	rm -f "$LOCK"
-	LOCK=
-	find "$STATE" -depth -type d -exec rmdir {} \; 2>/dev/null || :
-	each remove_folder "$created"
+# reset_sysctls: those that still are what we set
+reset_sysctls() {
+	each reset_sysctl "$(sed -n 's/^sysctl - - - - //p' "$STATE/origins" 2>/dev/null || :)"
 }
 
-remove_folder() {
-	rmdir ".$1" 2>/dev/null || :
+# reset_sysctl KEY VALUE…
+reset_sysctl() {
+	reset_key=$1
+	shift
+	[ "$(one_line "$(cat "./proc/sys/$(printf '%s' "$reset_key" | tr . /)" 2>/dev/null || :)")" != "$*" ] || return 0
+	set_sysctl "$reset_key" "$@"
+}
+
+# remove_state: the folders that we made, the log and the state. What stood where something is left, stays. The order
+# lets the next run go on wherever this one dies: the lists go only when nothing depends on them any more.
+remove_state() {
+	made=$(made_folders | sort -r)
+	each keep_origin "$KEPT"
+	LOG=
+	rm -f "$LOGS/install.log"
+	remove_folders "$made"
+	rm -f "$STATE/manifest"
+	rm -f "$STATE/journal"
+	rm -rf "$STATE/generations" "$FILES"
+	rm -f "$STATE/journal.done" "$STATE/origins" "$STATE/.new" "$STATE/.have"
+	remove_folders "${STATE#.}$NL${LOGS#.}$NL$made"
+	[ -z "$LOCK" ] || rm -f "$LOCK"
+	LOCK=
+}
+
+# remove_folders FOLDERS: where they are empty
+remove_folders() {
+	for made_folder in $1; do
+		[ ! -d ".$made_folder" ] || rmdir ".$made_folder" 2>/dev/null || :
+	done
+}
+
+# keep_origin PATH: for the user, who changed what we put in its place
+keep_origin() {
+	each keep_origin_file "$(origin_of "$1")"
+}
+
+# keep_origin_file KIND SHA256 MODE OWNER - PATH
+keep_origin_file() {
+	[ "$1" = file ] || return 0
+	make_parents "$STATE/original$6"
+	cp -p "$FILES/$2" "$STATE/original$6" || die "$6: what stood there before could not be kept"
 }
 
 report_kept() {

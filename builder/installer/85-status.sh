@@ -9,8 +9,9 @@ show_status() {
 	CLUSTER=$(state_field cluster)
 	WELL=1
 	say "node $(state_field node) of cluster $CLUSTER: Kubernetes $(state_field kubernetes), bundler $(state_field bundler)"
-	if [ -f "$STATE/manifest.next" ]; then
-		not_well "an install was interrupted; run ./install.sh again"
+	say "generation $(installed_number) of those that are kept: $(generation_numbers | tr '\n' ' ')"
+	if [ -f "$STATE/journal" ]; then
+		not_well "a run was interrupted ($(journal_field run)); finish it with ./install.sh resume, or undo it with ./install.sh abort"
 	fi
 	each status_entry "$(survey "$INSTALLED")"
 	say "$UNCHANGED paths are as installed"
@@ -37,7 +38,7 @@ status_entry() {
 }
 
 status_units() {
-	for unit in $(state_field units); do
+	for unit in $(installed_units); do
 		unit_now=$(unit_state "$unit")
 		if [ "$unit_now" = active ]; then
 			say "$unit: active"

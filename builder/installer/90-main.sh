@@ -14,6 +14,13 @@ main() {
 		;;
 	install) install_bundle ;;
 	uninstall) uninstall ;;
+	rollback) rollback ;;
+	generations) list_generations ;;
+	resume) resume ;;
+	abort) abort_run ;;
+	check) check_now ;;
+	repair) repair ;;
+	support) support ;;
 	status) show_status ;;
 	esac
 }

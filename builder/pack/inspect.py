@@ -21,6 +21,7 @@ _SMALL = 16 * 1024 * 1024
 
 _KEPT = ("MANIFEST", "manifest.json", "SHA256SUMS")
 _OWN = ("install.sh", *_KEPT)
+_SIGNATURE = "SHA256SUMS.sig"
 _PIECE = 1024 * 1024
 
 
@@ -42,6 +43,8 @@ class Bundle:
     entries: tuple[Entry, ...]
     sums: dict[str, str]
     files: dict[str, Found] = field(repr=False)
+    sums_text: bytes = field(repr=False)
+    signature: bytes | None = field(repr=False)
 
 
 def about_bundle(path: Path) -> dict[str, Any]:
@@ -57,6 +60,7 @@ def read_bundle(path: Path) -> Bundle:
     """Read and hash everything. Raises BundleError for whatever is not a whole, honest bundle."""
     kept: dict[str, str] = {}
     files: dict[str, Found] = {}
+    signature = None
     top = ""
     opened = _Opened(path)
     with opened as archive:
@@ -65,12 +69,14 @@ def read_bundle(path: Path) -> Bundle:
             name = _name_below(info, top, path)
             if info.isdir():
                 continue
-            if name in files:
+            if name in files or (name == _SIGNATURE and signature is not None):
                 raise BundleError(f"{path}: {name} stands in it twice", "do not use this bundle")
             if name in _KEPT:
                 kept[name] = _text(archive, info)
                 content = kept[name].encode()
                 files[name] = Found(hashlib.sha256(content).hexdigest(), len(content), info.mode)
+            elif name == _SIGNATURE:
+                signature = _content(archive, info).read(_PIECE)
             else:
                 files[name] = _hashed(archive, info)
         opened.nothing_behind()
@@ -78,7 +84,8 @@ def read_bundle(path: Path) -> Bundle:
     if missing:
         raise BundleError(f"{path}: holds no {', '.join(missing)}", "give a tarball that bundler built")
     entries = tuple(parse_manifest(kept["MANIFEST"]))
-    return Bundle(top, _json(kept["manifest.json"]), entries, parse_sums(kept["SHA256SUMS"]), files)
+    sums = kept["SHA256SUMS"]
+    return Bundle(top, _json(kept["manifest.json"]), entries, parse_sums(sums), files, sums.encode(), signature)
 
 
 def verify_bundle(path: Path) -> Bundle:

@@ -22,13 +22,16 @@ HEAD = (
     "WAITING",
     "COMMANDS",
     "PORTS",
+    "NETWORKS",
     "DISK_KIB",
     "NOTICE",
 )
 """The variables of the head, in order; docs/installer.md says what each holds."""
 
-# BUNDLER_INSTALL_LIB lets a test load the functions without running anything
-_LAST_LINE = '[ -n "${BUNDLER_INSTALL_LIB-}" ] || main "$@"\n'
+# BUNDLER_INSTALL_LIB lets a test load the functions without running anything. The braces around all make the shell
+# read the whole script before it runs any of it: one that was cut off, or changes while it runs, does nothing odd.
+_FIRST_LINE = "{"
+_LAST_LINE = '[ -n "${BUNDLER_INSTALL_LIB-}" ] || main "$@"\n}\n'
 
 
 def fragments() -> list[tuple[str, bytes]]:
@@ -52,6 +55,7 @@ def render_installer(head: Mapping[str, str]) -> bytes:
         "",
         *(f"{name}={quote_sh(head[name])}" for name in HEAD),
         "",
+        _FIRST_LINE,
         "",
     ]
     body = b"\n".join(content for _, content in fragments())

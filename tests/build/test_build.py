@@ -51,6 +51,24 @@ def test_verify_passes_and_inspect_tells_without_unpacking(built):
         assert json.loads(built.bundler("inspect", tarball, "-o", "json").stdout)["node"] == host
 
 
+def test_a_signed_build_is_the_same_every_time_and_names_its_signer(site, tmp_path):
+    for name in ("mine", "other"):
+        key = ["openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", tmp_path / name]
+        subprocess.run(key, check=True)
+        public = ["openssl", "ec", "-in", tmp_path / name, "-pubout", "-out", tmp_path / f"{name}.pub"]
+        subprocess.run(public, check=True, capture_output=True)
+    site.build("--sign-key", tmp_path / "mine")
+    first = digests(site.dist)
+    site.build("--sign-key", tmp_path / "mine")
+    assert digests(site.dist) == first
+    tarball = site.dist / "k8s-node1.tar.gz"
+    assert "files; signed\n" in site.bundler("verify", "--key", tmp_path / "mine.pub", tarball).stdout
+    assert "not one of" in site.bundler("verify", "--key", tmp_path / "other.pub", tarball, check=False).stderr
+    site.build()
+    assert "not signed" in site.bundler("verify", "--key", tmp_path / "mine.pub", tarball, check=False).stderr
+    assert "/dev/null: the private key cannot be read" in site.build("--sign-key", "/dev/null", check=False).stderr
+
+
 @pytest.fixture
 def elsewhere():
     """A folder that another user can reach, unlike pytest's own."""

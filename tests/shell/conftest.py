@@ -6,9 +6,11 @@ import hashlib
 import os
 import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -25,6 +27,21 @@ PATHS = {
 }
 SHELLS = {"dash": ["dash"], "busybox": ["/busybox/ash"], "bash": ["bash"], "mksh": ["mksh"]}
 UNIT = "[Service]\nExecStart=/opt/kubernetes/bin/{name}\n[Install]\nWantedBy=multi-user.target\n"
+
+
+@cache
+def plain_busybox() -> Path:
+    """A busybox whose shell looks for commands in PATH; Debian's busybox-static runs its own applets first."""
+    found = Path(shutil.which("busybox") or "busybox")
+    probe = subprocess.run([found, "ash", "-c", "PATH= ls"], check=False, capture_output=True)
+    if probe.returncode == 127:
+        return found
+    folder = Path(tempfile.gettempdir()) / "bundler-plain-busybox"
+    if not (folder / "bin/busybox").exists():
+        script = 'mkdir "$1.$$" && cd "$1.$$" && apt-get download -qq busybox && dpkg-deb -x busybox_*.deb . && mv "$1.$$" "$1"'
+        subprocess.run(["sh", "-c", script, "sh", str(folder)], check=False, capture_output=True)
+    assert (folder / "bin/busybox").exists(), "busybox-static cannot run these tests; install Debian's busybox"
+    return folder / "bin/busybox"
 
 
 @dataclass
@@ -77,6 +94,7 @@ class Bundle:
             "NOT_AFTER": "4000000000",
             "UNITS": "containerd.service kubelet.service",
             "PORTS": "10250",
+            "NETWORKS": "10.244.0.0/16 10.0.0.0/24",
             "WAITING": "",
             "COMMANDS": "",
             "DISK_KIB": "64",
@@ -137,7 +155,8 @@ class Host:
         for folder in (
             "etc",
             "opt",
-            "var",
+            "var/lib",
+            "var/log",
             "root",
             "tmp",
             "proc",
@@ -156,14 +175,18 @@ class Host:
         (root / "etc/alternatives/awk").symlink_to("/usr/bin/mawk")
         (root / "etc/hosts").write_text("127.0.0.1 localhost\n")
         shutil.copytree(FAKES, root / "fake", dirs_exist_ok=True)
-        applets = subprocess.run(["busybox", "--list"], check=True, capture_output=True, text=True).stdout.split()
+        shutil.copy(plain_busybox(), root / "busybox/busybox")
+        applets = subprocess.run(
+            [root / "busybox/busybox", "--list"], check=True, capture_output=True, text=True
+        ).stdout.split()
         for applet in applets:
-            (root / "busybox" / applet).symlink_to("/usr/bin/busybox")
+            if applet != "busybox":
+                (root / "busybox" / applet).symlink_to("/busybox/busybox")
         ready = root / "fake/ready"
         script = (
             'mount --make-rprivate / && cd "$1" && mount --bind /usr usr && mount -t proc proc proc && '
-            "mount --bind /dev dev && hostname k8s-node1 && ip link set lo up && "
-            "ip addr add 10.1.1.120/32 dev lo && : >fake/ready && exec sleep 1000"
+            "mount --bind /dev dev && mount --bind fake/swaps proc/swaps && hostname k8s-node1 && ip link set lo up && "
+            "ip addr add 10.1.1.120/32 dev lo && ip route add default dev lo && : >fake/ready && exec sleep 1000"
         )
         self.holder = subprocess.Popen(["unshare", "--mount", "--uts", "--net", "sh", "-c", script, "sh", str(root)])
         while not ready.exists():
@@ -247,6 +270,16 @@ def installed(host: Host, bundle: Bundle, shell: str) -> Path:
     """The folder of a bundle that was just installed, with the calls forgotten."""
     folder = bundle.write(host.root / "root/bundle")
     done = host.run(shell, "/root/bundle")
+    assert done.code == 0, done.err
+    host.calls()
+    return folder
+
+
+@pytest.fixture
+def settled(host: Host, bundle: Bundle) -> Path:
+    """As `installed`, by one shell only: for tests whose own runs go through toolsets."""
+    folder = bundle.write(host.root / "root/bundle")
+    done = host.run("dash", "/root/bundle")
     assert done.code == 0, done.err
     host.calls()
     return folder

@@ -166,10 +166,11 @@ def test_an_interrupted_run_is_finished_with_its_restarts(
     host: Host, bundle: Bundle, installed: Path, shell: str
 ) -> None:
     state = host.root / "var/lib/bundler"
-    (state / "manifest.next").write_text((state / "manifest").read_text() + "# restart kubelet.service \n")
+    (state / "journal").write_text((state / "manifest").read_text() + "# run install\n# restart kubelet.service \n")
     assert host.run(shell, "/root/bundle", "--dry-run").code == 2
     assert host.run(shell, "/root/bundle").code == 0
     assert host.calls() == ["systemctl daemon-reload", "systemctl --no-block restart kubelet.service"]
+    assert not (state / "journal").exists()
     assert host.run(shell, "/root/bundle").out.startswith("nothing to do")
 
 

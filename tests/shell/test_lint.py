@@ -38,7 +38,8 @@ def test_fragments_stand_in_running_order_byte_for_byte() -> None:
     places = [script.index(content) for _, content in fragments()]
     assert places == sorted(places)
     assert len(places) > 10
-    assert script.splitlines()[-1].endswith(b'main "$@"')
+    assert script.splitlines()[-2].endswith(b'main "$@"')
+    assert script.splitlines()[-1] == b"}"
 
 
 def test_a_value_cannot_break_out_of_the_head(tmp_path: Path) -> None:
@@ -74,7 +75,7 @@ def test_a_control_character_in_the_head_is_refused(value: str) -> None:
 def test_a_script_that_was_cut_off_does_nothing(host: Host, bundle: Bundle) -> None:
     folder = bundle.write(host.root / "root/bundle")
     script = (folder / "install.sh").read_bytes()
-    for length in (len(script) - 4, len(script) // 2):
+    for length in (len(script) - 2, len(script) - 5, *(len(script) * part // 9 for part in range(1, 9))):
         (folder / "install.sh").write_bytes(script[:length])
         before = host.tree()
         host.run("dash", "/root/bundle")

@@ -211,6 +211,10 @@ def huge(host: Host, bundle: Bundle) -> None:
     bundle.head["DISK_KIB"] = "1999999999"
 
 
+def few_inodes(host: Host, bundle: Bundle) -> None:
+    host.outside("mount", "-t", "tmpfs", "-o", "nr_inodes=6,size=8m", "none", f"{host.root}/opt")
+
+
 def kubeadm(host: Host, bundle: Bundle) -> None:
     (host.root / "etc/kubernetes").mkdir()
     (host.root / "etc/kubernetes/kubelet.conf").touch()
@@ -233,6 +237,7 @@ PREFLIGHTS = {
     "a clock before the window": (early_clock, "Clock", "before the time"),
     "a clock after the window": (late_clock, "Clock", "have ended"),
     "a small disk": (huge, "Disk", " needs 1953126 MiB free and has "),
+    "few inodes": (few_inodes, "Inodes", "inodes free and has 5 inodes"),
     "kubeadm": (kubeadm, "ExistingKubernetes", "/etc/kubernetes/kubelet.conf is there"),
     "a foreign unit file": (
         foreign_unit,
@@ -315,6 +320,7 @@ def test_a_port_held_by_our_own_unit_is_no_problem(host: Host, installed: Path, 
 
 
 def test_swap_and_little_memory_are_warnings(host: Host, bundle: Bundle, shell: str) -> None:
+    bundle.files["/opt/kubernetes/cfg/kubelet-config.yml"] = (b"failSwapOn: false\n", 0o644, "kubelet.service")
     bundle.write(host.root / "root/bundle")
     for name, text in {
         "swaps": "Filename\n/dev/sda2 partition\n",
@@ -375,11 +381,15 @@ def test_a_node_of_another_cluster_is_refused(host: Host, bundle: Bundle, instal
         (["extra"], "unknown argument: extra"),
         (["--root"], "--root needs a value"),
         (["--root="], "--root needs a value"),
-        (["--status", "--uninstall"], "--status and --uninstall do not go together"),
-        (["--dry-run", "--status"], "--dry-run and --status do not go together"),
+        (["--status", "--uninstall"], "status and uninstall do not go together"),
+        (["--dry-run", "--status"], "--dry-run and status do not go together"),
         (["--ignore-preflight-errors=Swop"], "no such name: Swop"),
         (["--ignore-preflight-errors=Root"], "no such name: Root"),
         (["--wait=soon"], "--wait takes a number"),
+        (["rollback", "--to=x"], "--to takes a number"),
+        (["--to=1"], "--to goes with rollback only"),
+        (["--purge"], "--purge goes with uninstall only"),
+        (["--keep-generations=0"], "--keep-generations takes 1 or more"),
     ],
 )
 def test_a_wrong_command_line_is_one_clear_line(
@@ -402,9 +412,14 @@ def test_help_and_version_need_nothing(host: Host, bundle: Bundle, shell: str) -
     for word in (
         "--dry-run",
         "--root",
-        "--uninstall",
-        "--status",
-        "--verify",
+        "  uninstall ",
+        "  rollback ",
+        "  generations ",
+        "  resume ",
+        "  abort ",
+        "  status ",
+        "  verify ",
+        "--keep-generations",
         "Exit codes",
         "ExistingKubernetes",
         "Address",

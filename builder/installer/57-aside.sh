@@ -1,0 +1,107 @@
+# 57-aside: new content is written beside its place, checked and brought to the disk before any of it takes its
+# place. Until then a full disk, a bad copy or a lost power changes nothing that anyone reads.
+
+# aside_of PATH: ASIDE becomes the name beside PATH that the new content is written to. It carries no suffix, for
+# folders whose readers pick files by suffix (/etc/cni/net.d, /etc/systemd/system): each dot becomes an =, which
+# no name in MANIFEST has.
+aside_of() {
+	ASIDE=${1%/*}/.bundler-new-
+	aside_rest=${1##*/}
+	while [ "$aside_rest" != "${aside_rest#*.}" ]; do
+		ASIDE=$ASIDE${aside_rest%%.*}=
+		aside_rest=${aside_rest#*.}
+	done
+	ASIDE=$ASIDE$aside_rest
+}
+
+# stage_plan: everything that is to be written lies aside, is what was built, and is on the disk
+stage_plan() {
+	each stage_entry "$PLAN"
+	check_staged
+	printf '%s' "$STAGED" | awk '{ print $2 }' | sync_paths
+}
+
+# stage_entry STATE OURS KIND SHA256 MODE OWNER UNITS PATH [TARGET]
+stage_entry() {
+	case $1/$3 in
+	same/* | mode/file | */dir) return 0 ;;
+	esac
+	aside_of ".$8"
+	STAGED="$STAGED$4 $ASIDE$NL"
+	rm -f "$ASIDE"
+	case $3 in
+	file) stage_file "$@" ;;
+	link) stage_link "$8" "$4" "${9-}" ;;
+	block) stage_block "$8" "$4" ;;
+	esac
+}
+
+stage_file() {
+	source_of file "$4" "$8"
+	{ cp "$SOURCE" "$ASIDE" && chown "$6" "$ASIDE" && chmod "$5" "$ASIDE"; } || die "$8 could not be written"
+}
+
+# stage_link PATH SHA256 [TARGET]: an odd target is kept as a file's content, so that no word is split
+stage_link() {
+	link_target=${3-}
+	if [ -z "$link_target" ]; then
+		link_target=$(cat "$FILES/$2" && echo x)
+		link_target=${link_target%x}
+	fi
+	ln -s "$link_target" "$ASIDE" || die "$1 could not be linked"
+}
+
+# stage_block PATH SHA256: the rest of the file, its mode and its owner stay as they are
+stage_block() {
+	source_of block "$2" "$1"
+	if [ -f ".$1" ]; then
+		cp -p ".$1" "$ASIDE" || die "$1 could not be copied"
+		with_block "$1" "$SOURCE" >"$ASIDE" || die "$1 could not be written"
+	else
+		{ with_block "$1" "$SOURCE" >"$ASIDE" && chmod 0644 "$ASIDE"; } || die "$1 could not be written"
+	fi
+}
+
+# check_staged: what lies aside has the digests of the manifest. A bundle that changes after it was verified, or a
+# disk that does not keep what it is given, ends the run here.
+check_staged() {
+	bad_copies=$(
+		{
+			printf '%s' "$STAGED"
+			echo --
+			printf '%s\n' "$PLAN" | awk '$1 != "same" && $1 != "mode" && $3 == "file" { print "." $8 }' |
+				while read -r staged_path; do
+					aside_of "$staged_path"
+					printf '%s\n' "$ASIDE"
+				done | xargs -r sha256sum
+		} | awk '
+			$1 == "--" { second = 1; next }
+			!second { wanted[$2] = $1; next }
+			wanted[$2] != $1 { print $2 }'
+	)
+	[ -z "$bad_copies" ] || die "not what the manifest lists once it was copied: $bad_copies; nothing was put in place; copy the bundle again"
+}
+
+# rename_to PATH: what lies aside takes its place
+rename_to() {
+	aside_of "$1"
+	move_to "$ASIDE" "$1"
+}
+
+# move_to FROM PATH: mv would move into a folder that a link points to
+move_to() {
+	[ ! -L "$2" ] || [ ! -d "$2" ] || rm -f "$2"
+	mv -f "$1" "$2" || die "$2 could not be written"
+}
+
+# sync_paths: the files and folders on stdin are on the disk after this. A sync that takes no names writes all.
+sync_paths() {
+	xargs -r sync 2>/dev/null || sync || die "the disk could not be written to (sync failed)"
+}
+
+# remove_asides FOLDERS: what a run that was killed left beside its places
+remove_asides() {
+	for aside_folder in $1; do
+		[ ! -d ".$aside_folder" ] || find ".$aside_folder/." ! -name . -prune -name '.bundler-new*' -exec rm -rf {} \;
+	done
+}

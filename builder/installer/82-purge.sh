@@ -1,0 +1,30 @@
+# 82-purge: data that belongs to the cluster's programs, which only --purge removes.
+
+# where the programs of a node keep what they made themselves
+DATA='/var/lib/etcd /var/lib/kubelet /var/lib/containerd /var/lib/cni /run/flannel'
+
+# purge: data folders without a mount in them; never through a link, never across a file system
+purge() {
+	[ -n "$PURGE" ] || return 0
+	for data in $DATA; do
+		purge_folder "$data"
+	done
+	[ -z "$PROBLEMS" ] || {
+		printf '%s' "$PROBLEMS" >&2
+		die "not all data could be removed; reboot this host, then run ./install.sh uninstall --purge again"
+	}
+}
+
+purge_folder() {
+	there ".$1" || return 0
+	! would "remove $1 and all in it" || return 0
+	mounted_below=$(awk -v path="${ROOT%/}$1" '$5 == path || index($5, path "/") == 1 { print $5 }' ./proc/self/mountinfo 2>/dev/null | awk 'NR <= 3' | tr '\n' ' ' || :)
+	if [ -L ".$1" ]; then
+		problem Mounts "$1 is a link; remove what it leads to by hand"
+	elif [ -n "$mounted_below" ]; then
+		problem Mounts "something is mounted in $1: $mounted_below"
+	else
+		rm -rf ".$1" || die "$1 could not be removed"
+		say "removed $1 and all in it"
+	fi
+}
