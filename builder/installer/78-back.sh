@@ -71,6 +71,12 @@ abort_run() {
 		die "an uninstall cannot be undone, as it keeps no copy of what it removes; finish it with resume, then install again"
 	take_lock
 	open_log
+	if is_recorded; then
+		clean_up
+		end_run
+		say "nothing to undo: the interrupted run had done its work, and was only tidying up"
+		return 0
+	fi
 	undo_run
 	say "undone: this host is as it was before the interrupted run"
 }
@@ -87,10 +93,23 @@ tidy_state() {
 	fi
 }
 
+# is_recorded: the run of the journal has come to its end but for the tidying: its generation is the installed one
+is_recorded() {
+	recorded_number=$(journal_field generation)
+	[ "$recorded_number" != "$(journal_field from)" ] && [ "$recorded_number" = "$(installed_number)" ]
+}
+
+# forget_generation: one that an install wrote down, and that never was
+forget_generation() {
+	[ "$1" = install ] && [ "$(journal_field generation)" != "$(journal_field from)" ] || return 0
+	rm -rf "$STATE/generations/$(journal_field generation)"
+}
+
 # undo_run: puts back what was there before the run of the journal, also if an abort was itself interrupted
 undo_run() {
 	undone_run=$(journal_field run)
 	restarts=$(journal_field restart)
+	forget_generation "$undone_run"
 	[ "$undone_run" = abort ] || sed 's/^# run .*/# run abort/' "$STATE/journal" | write_state journal
 	MISSING=
 	clean_up
