@@ -165,7 +165,9 @@ class Guest:
                 return
             self._still_there()
             time.sleep(1)
-        raise GuestError(f"{self.name}: no ssh after {90 * self._patience:.0f} s", f"see {self.place.console}")
+        raise GuestError(
+            f"{self.name}: no ssh after {90 * self._patience:.0f} s", f"its console ends with: {self._last_words()}"
+        )
 
     def run(
         self,
@@ -218,7 +220,14 @@ class Guest:
 
     def _still_there(self) -> None:
         if not self.alive:
-            raise GuestError(f"{self.name}: its virtual machine ended", f"see {self.place.folder}/qemu.log")
+            said = (self.place.folder / "qemu.log").read_text(errors="replace").strip().splitlines()
+            raise GuestError(f"{self.name}: its virtual machine ended{''.join(f'; {line}' for line in said[-2:])}")
+
+    def _last_words(self) -> str:
+        lines = (
+            self.place.console.read_text(errors="replace").strip().splitlines() if self.place.console.exists() else []
+        )
+        return lines[-1] if lines else "nothing"
 
     @property
     def _socket(self) -> Path | None:
@@ -234,9 +243,7 @@ class Guest:
         master = [*way, "-o", "ControlMaster=yes", "-o", f"ControlPath={self._socket}", "-N", address]
         self._children.start(master, owner=self.name, log=self.place.folder / "ssh.log")
 
-    def _ssh(
-        self, command: str, *, timeout: float, text: str | None = None, listener: Listener | None = None
-    ) -> Done:
+    def _ssh(self, command: str, *, timeout: float, text: str | None = None, listener: Listener | None = None) -> Done:
         way, address = self.ssh_command()[:-1], str(self.address)
         if self._socket is not None:
             way += ["-o", f"ControlPath={self._socket}"]

@@ -114,7 +114,7 @@ def _make(folder: Path, children: Children) -> None:
         children.check(*words, f"--include={','.join(PACKAGES)}", SUITE, str(root))
         _settle(root, children)
         for name, pattern in (("kernel", "vmlinuz-*"), ("initrd", "initrd.img-*")):
-            shutil.copy(sorted((root / "boot").glob(pattern))[-1], aside / name)
+            shutil.copy(max((root / "boot").glob(pattern)), aside / name)
         disk = aside / "disk.raw"
         children.check("mkfs.ext4", "-q", "-F", "-L", "root", "-d", str(root), str(disk), SIZE)
         shutil.rmtree(root)

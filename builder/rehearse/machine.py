@@ -5,16 +5,18 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable
+from pathlib import Path
 from typing import Literal
 
 from builder.errors import BundlerError
+from builder.rehearse.commands import Children
 
 Accel = Literal["auto", "kvm", "tcg"]
 
-_GET_API_VERSION, _CREATE_VM, _CREATE_VCPU = 0xAE00, 0xAE01, 0xAE41
+_GET_API_VERSION, _CREATE_VM = 0xAE00, 0xAE01  # linux/kvm.h
 _API_VERSION = 12
+_TRIAL_SECONDS = 10
 _PACKAGES = {
     "qemu-system-x86_64": "qemu-system-x86",
     "qemu-img": "qemu-utils",
@@ -48,34 +50,42 @@ def require(*, given_image: bool, which: Callable[[str], str | None] = shutil.wh
         raise MachineError(f"rehearse {'; it also '.join(problems)}")
 
 
-def kvm_fault(device: str = "/dev/kvm") -> str:
-    """Why KVM does not work here, or nothing: a device that is there can still refuse to make a machine."""
+def kvm_fault(children: Children, kernel: Path | None, device: str = "/dev/kvm") -> str:
+    """Why KVM does not work here, or nothing.
+
+    A device that is there can still refuse to make a machine, and one that makes machines can make such as boot
+    nothing; so one is booted, for a moment.
+    """
     try:
-        kvm = os.open(device, os.O_RDWR | os.O_CLOEXEC)
+        with Path(device).open("r+b", buffering=0) as kvm:
+            version = fcntl.ioctl(kvm, _GET_API_VERSION, 0)
+            os.close(fcntl.ioctl(kvm, _CREATE_VM, 0))
     except OSError as error:
         return f"{device}: {error.strerror}"
-    opened = [kvm]
-    try:
-        version = fcntl.ioctl(kvm, _GET_API_VERSION, 0)
-        if version != _API_VERSION:
-            return f"{device} speaks version {version} instead of {_API_VERSION}"
-        machine = fcntl.ioctl(kvm, _CREATE_VM, 0)
-        opened.append(machine)
-        opened.append(fcntl.ioctl(machine, _CREATE_VCPU, 0))
-    except OSError as error:
-        return f"{device} makes no virtual machine: {error.strerror}"
-    finally:
-        _close(opened)
-    return ""
+    if version != _API_VERSION:
+        return f"{device} speaks version {version} instead of {_API_VERSION}"
+    booted, said = _trial(children, kernel)
+    return "" if booted else f"a machine does not boot with it: {said}"
 
 
-def _close(opened: Iterable[int]) -> None:
-    for number in opened:
-        with suppress(OSError):
-            os.close(number)
+def _trial(children: Children, kernel: Path | None) -> tuple[bool, str]:
+    """Boot the kernel, or just the firmware where there is none, until it says its name."""
+    command = [
+        "qemu-system-x86_64",
+        *("-nodefaults", "-no-user-config", "-display", "none", "-monitor", "none", "-no-reboot"),
+        *("-machine", "q35", "-accel", "kvm", "-cpu", "host", "-m", "256", "-chardev", "stdio,id=said"),
+    ]
+    if kernel:
+        command += ["-serial", "chardev:said", "-kernel", str(kernel), "-append", "console=ttyS0 panic=-1"]
+    else:
+        command += ["-device", "isa-debugcon,iobase=0x402,chardev=said"]
+    word = "Linux version" if kernel else "SeaBIOS"
+    done = children.run(command, timeout=_TRIAL_SECONDS)
+    last = (done.err.strip() or "it says nothing").splitlines()[-1]
+    return word in done.out, last
 
 
-def choose(wanted: Accel, fault: Callable[[], str] = kvm_fault) -> tuple[str, str]:
+def choose(wanted: Accel, fault: Callable[[], str]) -> tuple[str, str]:
     """`kvm` or `tcg`, and a sentence on why. Raises MachineError where KVM is asked for and does not work."""
     if wanted == "tcg":
         return "tcg", "software emulation, as asked for"

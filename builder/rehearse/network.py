@@ -87,3 +87,13 @@ def stale_namespaces(names: Iterable[str], alive: Iterable[int]) -> list[str]:
         if name.startswith(PREFIX) and rest and process.isdigit() and int(process) not in running:
             found.append(name)
     return found
+
+
+def sweep() -> None:
+    """Remove namespaces of rehearsals that were killed by SIGKILL, where nothing runs in them any more."""
+    folder = Path("/run/netns")
+    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    alive = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
+    for name in stale_namespaces(names, alive):
+        if not Children().check("ip", "netns", "pids", name).strip():
+            remove_namespace(name)
