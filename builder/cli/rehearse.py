@@ -44,7 +44,7 @@ def rehearse(project: Project, report: Path | None, scenarios: tuple[str, ...], 
     """
     from builder.build import prepare  # noqa: PLC0415 - no other verb needs any of this
     from builder.rehearse.rehearsal import Options  # noqa: PLC0415
-    from builder.rehearse.rehearsal import rehearse as rehearse_bundles
+    from builder.rehearse.rehearsal import rehearse as rehearse_bundles  # noqa: PLC0415
     from builder.rehearse.report import table  # noqa: PLC0415
     from builder.rehearse.scenarios import chosen  # noqa: PLC0415
 

@@ -134,4 +134,7 @@ def _listened(child: subprocess.Popen[str], listener: Listener) -> Done:
         out.append(line)
         listener(line.rstrip("\n"))
     reader.join()
+    for stream in (child.stdout, child.stderr):
+        if stream:
+            stream.close()
     return Done(0, "".join(out), "".join(err))

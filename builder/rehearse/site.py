@@ -75,12 +75,12 @@ class Site:
     def each(self, task: Callable[[Host], T], hosts: Iterable[Host] | None = None) -> dict[str, T]:
         """The task on every host at once. Raises ScenarioError with what went wrong on each."""
         results: dict[str, T] = {}
-        errors: dict[str, BundlerError] = {}
+        errors: dict[str, Exception] = {}
 
         def one(host: Host) -> None:
             try:
                 results[host.name] = task(host)
-            except BundlerError as error:
+            except Exception as error:  # noqa: BLE001 - raised again below, in the thread that waits
                 errors[host.name] = error
 
         chosen = list(self.hosts.values()) if hosts is None else list(hosts)
@@ -90,11 +90,11 @@ class Site:
             thread.start()
         for thread in threads:
             thread.join()
+        for error in errors.values():
+            if not isinstance(error, BundlerError):
+                raise error
         if errors:
             raise ScenarioError("; ".join(str(errors[name]) for name in sorted(errors)))
-        missing = [host.name for host in chosen if host.name not in results]
-        if missing:
-            raise ScenarioError(f"the rehearsal itself failed on {', '.join(missing)}")
         return results
 
     def until(self, what: str, seconds: float, good: Callable[[], bool], *, every: float = 3) -> None:

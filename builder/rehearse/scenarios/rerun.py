@@ -17,7 +17,8 @@ def starts(host: Host) -> dict[str, dict[str, int]]:
     found = {}
     for block in shown.strip().split("\n\n"):
         fields = dict(line.split("=", 1) for line in block.splitlines())
-        found[fields.pop("Id")] = {name: int(value or 0) for name, value in fields.items()}
+        unit = fields.pop("Id")
+        found[unit] = {name: int(value or 0) for name, value in fields.items()}
     return found
 
 
