@@ -24,7 +24,7 @@ aa11  /etc/hosts
 ssh.service enabled
 == rules
 *filter
-:INPUT ACCEPT 
+:INPUT ACCEPT [0:0]
 == sysctls
 kernel.random.uuid = 1
 net.ipv4.ip_forward = 0

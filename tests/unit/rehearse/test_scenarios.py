@@ -9,9 +9,22 @@ import pytest
 from builder.errors import BundlerError
 from builder.rehearse.commands import Done
 from builder.rehearse.play import play
-from builder.rehearse.scenarios import ALL, DEFAULT, ON_THE_CLUSTER, chosen
-from builder.rehearse.scenarios import clock, full_disk, install, pods, power_cut, reboot, rerun, tamper, uninstall
-from builder.rehearse.scenarios import wrong_host
+from builder.rehearse.scenarios import (
+    ALL,
+    DEFAULT,
+    ON_THE_CLUSTER,
+    chosen,
+    clock,
+    full_disk,
+    install,
+    pods,
+    power_cut,
+    reboot,
+    rerun,
+    tamper,
+    uninstall,
+    wrong_host,
+)
 from builder.rehearse.site import NotPlayedError, ScenarioError
 from builder.rehearse.snapshot import parse
 from tests.unit.rehearse.fakes import SNAPSHOT, FakeHost, site_of

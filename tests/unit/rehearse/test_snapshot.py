@@ -41,7 +41,7 @@ def test_the_same_content_written_again_is_touched_but_not_different():
         ("ip_forward = 0", "ip_forward = 1", "sysctls, new: net.ipv4.ip_forward = 1"),
         ("eth0:", "eth1:", "links, gone: eth0:"),
         ("dev eth0\n", "dev eth0\n172.7.1.0/24 via 10.1.1.2\n", "routes, new: 172.7.1.0/24 via 10.1.1.2"),
-        (":INPUT ACCEPT \n", ":INPUT ACCEPT \n:KUBE - \n", "rules, new: :KUBE - "),
+        (":INPUT ACCEPT [0:0]\n", ":INPUT ACCEPT [0:0]\n:KUBE - \n", "rules, new: :KUBE - "),
     ],
 )
 def test_each_difference_is_named(old, new, said):
