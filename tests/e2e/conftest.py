@@ -12,7 +12,7 @@ import pytest
 
 from builder.cli.options import cache_folder
 from builder.project import Project
-from tests.e2e.parts import CLUSTER, mirror
+from tests.e2e.parts import CLUSTER, mirror, static_busybox
 
 WANTED = os.environ.get("BUNDLER_E2E", "")
 if not WANTED:
@@ -57,6 +57,7 @@ class Real:
 @pytest.fixture(scope="session")
 def real(tmp_path_factory):
     folder = tmp_path_factory.mktemp("e2e")
+    os.environ["PATH"] = f"{static_busybox().parent}:{os.environ['PATH']}"  # the rehearsal looks for one there
     with mirror(folder) as options:
         yield Real(folder, options)
 

@@ -22,12 +22,20 @@ KEPT = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "bundler
 WAITS = ["/busybox", "sh", "-c", "trap 'exit 0' TERM INT; /busybox sleep 2147483647 & wait"]
 
 
+def static_busybox():
+    """Debian's busybox-static, unpacked and not installed: as a host's own, it would take the plain one's place."""
+    part = Parts(KEPT).program("busybox", "busybox", "")
+    assert part.origin.startswith("real"), part.origin
+    folder = KEPT / "busybox"
+    folder.mkdir(exist_ok=True)
+    (folder / "busybox").write_bytes(part.content)
+    (folder / "busybox").chmod(0o755)
+    return folder / "busybox"
+
+
 def pause(reference, _arch):
     """A pause image that really waits: busybox is all that is in it."""
-    # Debian's busybox-static, unpacked and not installed: as a host's own, it would take the plain one's place
-    busybox = Parts(KEPT).program("busybox", "busybox", "")
-    assert busybox.origin.startswith("real"), busybox.origin
-    files = {"busybox": busybox.content}
+    files = {"busybox": static_busybox().read_bytes()}
     return Content(f"a real image for {reference}: busybox, which waits", files, {"Entrypoint": WAITS})
 
 
