@@ -1,12 +1,14 @@
-"""What makes the base image this one node: a tar on a disk of its own, unpacked once, before the network comes up."""
+"""What makes an image this one node, on a small disk: a tar for our image, files of cloud-init for others."""
 
 from __future__ import annotations
 
 import hashlib
 import io
+import json
 import tarfile
 from dataclasses import dataclass
 from ipaddress import IPv4Interface
+from typing import Any
 
 _SETUP = """\
 # written by the rehearsal; runs once
@@ -23,6 +25,7 @@ class Identity:
     interface: str | None
     authorized_key: str
     host_key: str
+    host_key_public: str = ""
 
     @property
     def mac(self) -> str:
@@ -56,3 +59,28 @@ def seed_tar(who: Identity) -> bytes:
             info.size, info.mode = len(content), mode
             archive.addfile(info, io.BytesIO(content))
     return out.getvalue()
+
+
+def cloud_files(who: Identity) -> dict[str, str]:
+    """The files of cloud-init's NoCloud source (a disk with the label `cidata`); JSON is YAML, too."""
+    user: dict[str, Any] = {
+        "hostname": who.name,
+        "preserve_hostname": False,
+        "disable_root": False,
+        "users": [{"name": "root", "ssh_authorized_keys": [who.authorized_key]}],
+        "ssh_deletekeys": True,
+        "ssh_keys": {"ed25519_private": who.host_key, "ed25519_public": who.host_key_public},
+        # a host without network has nothing to fetch from
+        "package_update": False,
+        "package_upgrade": False,
+    }
+    card: dict[str, Any] = {"match": {"macaddress": who.mac}, "addresses": [str(who.address)], "dhcp4": False}
+    if who.interface:
+        card["set-name"] = who.interface
+    network = {"version": 2, "ethernets": {"rehearsal": card}}
+    meta = {"instance-id": f"rehearsal-{who.name}", "local-hostname": who.name}
+    return {
+        "user-data": f"#cloud-config\n{json.dumps(user, indent=1)}\n",
+        "meta-data": f"{json.dumps(meta)}\n",
+        "network-config": f"{json.dumps(network)}\n",
+    }

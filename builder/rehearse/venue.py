@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 import sys
@@ -21,7 +22,7 @@ from builder.rehearse.host import Host
 from builder.rehearse.image import debian_image, given_image
 from builder.rehearse.network import PREFIX, Network, common_network, free_address, sweep
 from builder.rehearse.progress import BOOTING, WAITING, Board, Watch
-from builder.rehearse.seed import Identity, seed_tar
+from builder.rehearse.seed import Identity, cloud_files, seed_tar
 from builder.rehearse.signals import signals_end_it, signals_wait
 from builder.rehearse.site import BUNDLE, OTHER, Site
 
@@ -41,7 +42,6 @@ class Wanted:
     image: Path | None = None
     accel: machine.Accel = "auto"
     memory: int = 2048
-    cpus: int = 2
 
 
 @dataclass
@@ -103,7 +103,8 @@ def _furnished(wanted: Wanted, folder: Path, network: Network, children: Childre
     accel, reason = machine.choose(wanted.accel, lambda: machine.kvm_fault(children, image.kernel))
     sink(Step(f"virtual machines: {reason}"))
     network.make()
-    means = _Means(folder, network, Hardware(image, wanted.memory, wanted.cpus, accel), children)
+    cpus = _cpus(accel, len(wanted.nodes))
+    means = _Means(folder, network, Hardware(image, wanted.memory, cpus, accel), children)
     _make_keys(means, wanted.nodes)
     busybox = probe.static_busybox()
     if busybox:
@@ -122,6 +123,11 @@ def _furnished(wanted: Wanted, folder: Path, network: Network, children: Childre
         outside_port=_OUTSIDE_PORT,
     )
     return Venue(site, guests, network, folder, f"{accel}: {reason}")
+
+
+def _cpus(accel: str, guests: int) -> int:
+    """Processors of each guest. Emulated ones that have to share a core hold each other up, so rather fewer then."""
+    return 2 if accel == "kvm" else max(1, min(2, (os.cpu_count() or 1) // guests))
 
 
 def _make_keys(means: _Means, nodes: Sequence[Node]) -> None:
@@ -145,14 +151,31 @@ def _guest(number: int, node: Node, wanted: Wanted, means: _Means) -> Guest:
         node.interface,
         (folder / "key.pub").read_text().strip(),
         (folder / "host").read_text(),
+        (folder / "host.pub").read_text().strip(),
     )
-    (own / "seed.tar").write_bytes(seed_tar(who))
+    seed = _seed(who, own, means)
     files = {serial: wanted.dist / f"{name}.tar.gz" for serial, (name, _) in _sticks(wanted, node).items()}
     if (folder / "probe.tar").exists():
         files["probe"] = folder / "probe.tar"
-    place = Place(own, f"tap{number}", who.mac, own / "seed.tar", files, folder / "key", folder / "known_hosts")
+    place = Place(own, f"tap{number}", who.mac, seed, files, folder / "key", folder / "known_hosts")
     means.network.add_tap(place.tap)
     return Guest(node.name, node.address, place, means.hardware, means.network, means.children, means.patience)
+
+
+def _seed(who: Identity, folder: Path, means: _Means) -> Path:
+    """The disk that tells a guest who it is, in the form that its image reads."""
+    if means.hardware.image.kernel:
+        disk = folder / "seed.tar"
+        disk.write_bytes(seed_tar(who))
+        return disk
+    files = folder / "cidata"
+    files.mkdir()
+    for name, text in cloud_files(who).items():
+        (files / name).write_text(text)
+    disk = folder / "seed.iso"
+    words = ("-volid", "cidata", "-joliet", "-rock", "-output", str(disk), str(files))
+    means.children.check("xorriso", "-as", "genisoimage", *words)
+    return disk
 
 
 def _sticks(wanted: Wanted, node: Node) -> dict[str, tuple[str, int]]:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from builder.cli.options import cache_folder
+from builder.fetch.mirrors import parse_image_mirror, parse_mirror
 from builder.project import Project
 from tests.e2e.parts import CLUSTER, mirror, static_busybox
 
@@ -36,8 +37,6 @@ class Real:
 
     def project(self, sink):
         chosen = dict(zip(self.options[::2], self.options[1::2], strict=True))
-        from builder.fetch.mirrors import parse_image_mirror, parse_mirror
-
         return Project(
             file=str(self.cluster),
             text=self.cluster.read_bytes(),

@@ -70,7 +70,9 @@ def test_a_needless_restart_is_seen(place, played):
 def test_pods_fail_without_the_rule_that_keeps_their_addresses(place, played):
     host = place.site.hosts["k8s-node1"]
     host.run("iptables -t nat -D POSTROUTING -j BUNDLER-POSTROUTING")
-    with pytest.raises(ScenarioError, match=r"k8s-node1: 172\.7\.120\.\d+ called 172\.7\.\d+\.\d+, which saw 10\.1\.1\.120"):
+    with pytest.raises(
+        ScenarioError, match=r"k8s-node1: 172\.7\.120\.\d+ called 172\.7\.\d+\.\d+, which saw 10\.1\.1\.120"
+    ):
         pods.run(place.site)
     host.run("systemctl restart bundler-firewall")
 

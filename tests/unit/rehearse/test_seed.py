@@ -9,8 +9,10 @@ import tarfile
 from ipaddress import IPv4Interface
 from pathlib import Path
 
+import yaml
+
 from builder.rehearse import probe
-from builder.rehearse.seed import Identity, seed_tar
+from builder.rehearse.seed import Identity, cloud_files, seed_tar
 
 
 def seed(interface=None):
@@ -55,3 +57,20 @@ def test_the_pods_image_is_whole():
 def test_only_a_static_program_will_do():
     assert not probe.is_static(Path("/bin/sh").read_bytes())
     assert not probe.is_static(b"#!/bin/sh\n")
+
+
+def test_cloud_init_is_told_the_same():
+    who = Identity("k8s-node1", IPv4Interface("10.1.1.120/24"), "ens3", "ssh-ed25519 AAA", "HOSTKEY\n", "ssh-ed25519 B")
+    files = cloud_files(who)
+    assert files["user-data"].startswith("#cloud-config\n")
+    user = yaml.safe_load(files["user-data"])
+    assert user["hostname"] == "k8s-node1"
+    assert user["users"] == [{"name": "root", "ssh_authorized_keys": ["ssh-ed25519 AAA"]}]
+    assert user["ssh_keys"]["ed25519_private"] == "HOSTKEY\n"
+    card = yaml.safe_load(files["network-config"])["ethernets"]["rehearsal"]
+    assert card == {
+        "match": {"macaddress": who.mac},
+        "addresses": ["10.1.1.120/24"],
+        "dhcp4": False,
+        "set-name": "ens3",
+    }
