@@ -64,4 +64,4 @@ class _Lines:
 
     def __call__(self, entered: Any) -> None:
         with self._turn:
-            click.echo(f"  {entered.node}: {entered.stage}", err=True)
+            click.echo(f"  {entered.node}: {entered.stage} ({entered.seconds:.0f} s later)", err=True)

@@ -19,7 +19,8 @@ PATH = "/cgi-bin/ip"
 
 _ANSWER = "#!/busybox sh\nprintf 'Content-Type: text/plain\\r\\n\\r\\n%s\\n' \"$REMOTE_ADDR\"\n"
 # process 1 gets no signal that it does not ask for: without the trap each pod would take half a minute to stop
-_SERVE = f"trap 'exit 0' TERM INT; /busybox httpd -f -p {PORT} -h /www & wait"
+# 0.0.0.0: on an IPv6 socket the caller would be called [::ffff:ADDRESS]
+_SERVE = f"trap 'exit 0' TERM INT; /busybox httpd -f -p 0.0.0.0:{PORT} -h /www & wait"
 _INTERPRETER = 3  # PT_INTERP: the program header of one that needs shared libraries
 _MEDIA = "application/vnd.oci.image"
 

@@ -67,19 +67,20 @@ def units(host: Host) -> list[str]:
     return found.group(1).split() if found else []
 
 
+def not_active(host: Host, names: list[str]) -> list[str]:
+    """The units that are not active, each with its state. The exit code of is-active would say whether any is."""
+    states = host.run(f"systemctl is-active {' '.join(names)}", check=False).out.split()
+    states += ["unknown"] * (len(names) - len(states))
+    return [f"{name} is {state}" for name, state in zip(names, states, strict=False) if state != "active"]
+
+
 def wait_for_units(site: Site, host: Host) -> None:
     """Every unit of the bundle is active."""
-    listed = " ".join(units(host))
-
-    def all_active() -> bool:
-        return host.run(f"systemctl is-active --quiet {listed}", check=False).code == 0
-
+    names = units(host)
     try:
-        site.until(f"{host.name}: all units active", 180, all_active)
+        site.until(f"{host.name}: all units active", 180, lambda: not not_active(host, names))
     except ScenarioError as error:
-        states = host.run(f"systemctl is-active {listed}", check=False).out.split()
-        off = [f"{unit} is {state}" for unit, state in zip(listed.split(), states, strict=False) if state != "active"]
-        raise ScenarioError(f"{error.message}: {', '.join(off) or 'it answers too late'}") from error
+        raise ScenarioError(f"{error.message}: {', '.join(not_active(host, names)) or 'it came too late'}") from error
 
 
 def wait_for_cluster(site: Site) -> None:
