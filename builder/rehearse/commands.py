@@ -83,11 +83,34 @@ class Children:
         if timeout:
             timer.start()
         try:
-            done = _listened(child, listener) if listener else Done(0, *child.communicate(text))
+            done = self._listened(child, listener) if listener else Done(0, *child.communicate(text))
+        except BaseException:
+            self.kill(child)  # whoever tidies up after this must not find it still at work
+            raise
         finally:
             timer.cancel()
             self.forget(child)
         return Done(TIMED_OUT if late.is_set() else child.wait(), done.out, done.err)
+
+    def _listened(self, child: subprocess.Popen[str], listener: Listener) -> Done:
+        """Both streams read to their end, each by a thread: neither may fill up and stop the program."""
+        out: list[str] = []
+        err: list[str] = []
+        reader = threading.Thread(target=lambda: err.extend(child.stderr or ()), daemon=True)
+        reader.start()
+        try:
+            for line in child.stdout or ():
+                out.append(line)
+                listener(line.rstrip("\n"))
+        except BaseException:
+            self.kill(child)
+            raise
+        finally:
+            reader.join()
+            for stream in (child.stdout, child.stderr):
+                if stream:
+                    stream.close()
+        return Done(0, "".join(out), "".join(err))
 
     def check(self, *command: str) -> str:
         """What it printed. Raises CommandError when it fails."""
@@ -122,19 +145,3 @@ class Children:
             left = list(self._alive)
         for child in left:
             self.kill(child)
-
-
-def _listened(child: subprocess.Popen[str], listener: Listener) -> Done:
-    """Both streams read to their end, each by a thread: neither may fill up and stop the program."""
-    err: list[str] = []
-    reader = threading.Thread(target=lambda: err.extend(child.stderr or ()), daemon=True)
-    reader.start()
-    out = []
-    for line in child.stdout or ():
-        out.append(line)
-        listener(line.rstrip("\n"))
-    reader.join()
-    for stream in (child.stdout, child.stderr):
-        if stream:
-            stream.close()
-    return Done(0, "".join(out), "".join(err))

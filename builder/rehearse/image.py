@@ -110,7 +110,16 @@ def _make(folder: Path, children: Children) -> None:
     aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".making."))
     try:
         root = aside / "root"
-        words = ("mmdebstrap", "--quiet", "--variant=minbase", "--mode=root", "--format=directory")
+        # a mount namespace of its own: what it mounts is gone with it, however it ends
+        words = (
+            "unshare",
+            "--mount",
+            "mmdebstrap",
+            "--quiet",
+            "--variant=minbase",
+            "--mode=root",
+            "--format=directory",
+        )
         children.check(*words, f"--include={','.join(PACKAGES)}", SUITE, str(root))
         _settle(root, children)
         for name, pattern in (("kernel", "vmlinuz-*"), ("initrd", "initrd.img-*")):

@@ -25,10 +25,11 @@ _PACKAGES = {
     "ssh-keygen": "openssh-client",
     "mmdebstrap": "mmdebstrap",
     "mkfs.ext4": "e2fsprogs",
+    "unshare": "util-linux",
     "xorriso": "xorriso",
 }
 _ALWAYS = ("qemu-system-x86_64", "qemu-img", "ip", "ssh", "ssh-keygen")
-_OWN_IMAGE, _GIVEN_IMAGE = ("mmdebstrap", "mkfs.ext4"), ("xorriso",)
+_OWN_IMAGE, _GIVEN_IMAGE = ("mmdebstrap", "mkfs.ext4", "unshare"), ("xorriso",)
 
 
 class MachineError(BundlerError):

@@ -60,3 +60,16 @@ def test_after_the_end_nothing_starts():
     children.end()
     with pytest.raises(CommandError, match="being ended"):
         children.start(["true"])
+
+
+def test_an_interruption_takes_the_program_along():
+    children = Children()
+    seen = []
+
+    def interrupt(line):
+        seen.append(int(line))
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        children.run(["sh", "-c", "echo $$; exec sleep 100"], listener=interrupt)
+    assert not running(seen[0])
