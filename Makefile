@@ -41,12 +41,12 @@ kubernetes: ## Kubernetes 1.20 from Debian's source, for the tests (minutes, onc
 unit: $(READY) ## all tests, on all cores
 	$(BIN)/pytest -n auto --dist loadgroup -q tests
 
-core: $(READY) ## the rehearsal of three machines, core set (20 minutes without KVM)
+core: $(READY) ## the rehearsal of three machines, core set
 	@tools/setup vm
 	@$(MAKE) --no-print-directory kubernetes
 	BUNDLER_E2E=core $(BIN)/pytest -q tests/e2e
 
-e2e: $(READY) ## all scenarios in virtual machines (an hour without KVM)
+e2e: $(READY) ## all scenarios in virtual machines
 	@tools/setup vm
 	@$(MAKE) --no-print-directory kubernetes
 	BUNDLER_E2E=all $(BIN)/pytest -q tests/e2e
