@@ -9,10 +9,10 @@ READY := $(VENV)/.ready
 SHELLCHECKED := overlays/firewall/opt/kubernetes/bin/bundler-firewall overlays/images/opt/kubernetes/bin/import-images \
 	overlays/objects/opt/kubernetes/bin/apply-objects tools/setup tools/kubernetes .ci/run
 
-.PHONY: help demo test lint kubernetes unit cover bench fmt clean
+.PHONY: help demo test lint kubernetes unit core e2e cover bench fmt clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST)
 
 $(READY): pyproject.toml tools/setup tools/constraints.txt
 	tools/setup python $(PYTHON) $(VENV)
@@ -40,6 +40,16 @@ kubernetes: ## Kubernetes 1.20 from Debian's source, for the tests (minutes, onc
 
 unit: $(READY) ## all tests, on all cores
 	$(BIN)/pytest -n auto --dist loadgroup -q tests
+
+core: $(READY) ## the rehearsal of three machines, core set
+	@tools/setup vm
+	@$(MAKE) --no-print-directory kubernetes
+	BUNDLER_E2E=core $(BIN)/pytest -q tests/e2e
+
+e2e: $(READY) ## all scenarios in virtual machines
+	@tools/setup vm
+	@$(MAKE) --no-print-directory kubernetes
+	BUNDLER_E2E=all $(BIN)/pytest -q tests/e2e
 
 cover: $(READY) ## the tests with branch coverage
 	$(BIN)/coverage erase

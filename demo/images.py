@@ -1,4 +1,4 @@
-"""Stand-in images for the demo's registry: right in every digest, with nothing to run in them."""
+"""Images for the demo's registry, right in every digest: stand-ins with nothing to run in them, or small real ones."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import hashlib
 import io
 import json
 import tarfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,26 @@ ARCHES = ("amd64", "arm64")
 _OCI = "application/vnd.oci.image"
 
 
-def put_image(registry: Path, reference: str) -> str:
+@dataclass(frozen=True)
+class Content:
+    """What is in an image: files by name, all executable, and how it is run. `origin` says where it comes from."""
+
+    origin: str
+    files: dict[str, bytes]
+    config: dict[str, Any] = field(default_factory=dict)
+
+
+Images = Callable[[str, str], Content]
+"""The content of an image, by reference and arch."""
+
+
+def standin_image(reference: str, arch: str) -> Content:
+    """An image with nothing to run in it."""
+    said = f"STAND-IN for {reference} ({arch}): nothing in this image runs\n"
+    return Content(f"STAND-IN for the image {reference}, with nothing in it", {"STAND-IN": said.encode()})
+
+
+def put_image(registry: Path, reference: str, images: Images = standin_image) -> str:
     """A list of two images as REGISTRY/PATH:TAG below `registry`, a folder in the form of the registry API.
 
     Returns the list's digest (`sha256:<hex>`), which the tag leads to.
@@ -23,12 +44,13 @@ def put_image(registry: Path, reference: str) -> str:
     place = registry / "v2" / repository
     entries = []
     for arch in ARCHES:
-        layer = _layer(f"STAND-IN for {reference} ({arch}): nothing in this image runs\n".encode())
+        content = images(reference, arch)
+        layer = _layer(content.files)
         config = _json(
             {
                 "architecture": arch,
                 "os": "linux",
-                "config": {},
+                "config": content.config,
                 "rootfs": {"type": "layers", "diff_ids": [_digest(gzip.decompress(layer))]},
             }
         )
@@ -51,12 +73,13 @@ def media_type(content: bytes) -> str:
     return str(json.loads(content)["mediaType"])
 
 
-def _layer(content: bytes) -> bytes:
+def _layer(files: dict[str, bytes]) -> bytes:
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as archive:
-        info = tarfile.TarInfo("STAND-IN")
-        info.size = len(content)
-        archive.addfile(info, io.BytesIO(content))
+        for name, content in files.items():
+            info = tarfile.TarInfo(name)
+            info.size, info.mode = len(content), 0o755
+            archive.addfile(info, io.BytesIO(content))
     return gzip.compress(out.getvalue(), mtime=0)
 
 

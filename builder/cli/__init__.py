@@ -14,6 +14,7 @@ from builder.cli.fetch import fetch, lock
 from builder.cli.init import init
 from builder.cli.inspect import inspect, verify
 from builder.cli.plan import plan
+from builder.cli.rehearse import rehearse
 from builder.cli.validate import schema, validate
 from builder.errors import BundlerError, InputError
 
@@ -61,5 +62,5 @@ def main() -> None:
     """
 
 
-for _verb in (init, validate, schema, plan, lock, fetch, build, inspect, verify, completion):
+for _verb in (init, validate, schema, plan, lock, fetch, build, rehearse, inspect, verify, completion):
     main.add_command(_verb)

@@ -1,0 +1,67 @@
+"""`bundler rehearse`: install the bundles in virtual machines before they go to a place without network."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import click
+
+from builder.cli.options import project_options
+from builder.project import Project
+
+
+@click.command()
+@project_options(fetching=True)
+@click.option(
+    "--output",
+    default="dist",
+    show_default=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder that gets a folder per cluster.",
+)
+@click.option("--allow-subnet-change", is_flag=True, help="Let a node move to another pod subnet.")
+@click.option("--node", "nodes", multiple=True, metavar="NAME", help="Only this node. Repeatable.")
+@click.option("--scenario", "scenarios", multiple=True, metavar="NAME", help="What to play, or all. Repeatable.")
+@click.option(
+    "--image",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Your own cloud image (qcow2 or raw, with cloud-init)  [default: Debian 12, made here]",
+)
+@click.option("--accel", type=click.Choice(["auto", "kvm", "tcg"]), default="auto", show_default=True)
+@click.option("--memory", type=click.IntRange(512), default=2048, show_default=True, help="MiB for each machine.")
+@click.option("--keep", is_flag=True, help="Leave the machines running, and say how to log in.")
+@click.option(
+    "--report",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for the report  [default: rehearsal/<cluster>]",
+)
+def rehearse(project: Project, report: Path | None, scenarios: tuple[str, ...], **options: Any) -> None:
+    """Build the bundles, boot a virtual machine per node with no way out, and install each as a person would.
+
+    Without --scenario: install, rerun, pods. Exit code: 0 all passed, 1 a scenario failed, 2 this machine cannot.
+    """
+    from builder.build import prepare  # noqa: PLC0415 - no other verb needs any of this
+    from builder.rehearse.rehearsal import Options  # noqa: PLC0415
+    from builder.rehearse.rehearsal import rehearse as rehearse_bundles  # noqa: PLC0415
+    from builder.rehearse.report import table  # noqa: PLC0415
+    from builder.rehearse.scenarios import chosen  # noqa: PLC0415
+
+    wanted = chosen(scenarios)
+    folder = (report or Path("rehearsal") / prepare(project).cluster.name).absolute()
+    done = rehearse_bundles(project, Options(wanted, folder, **options), _Lines())
+    click.echo(f"\n{table(done)}\nreport: {folder}")
+    if not done.good:
+        raise click.exceptions.Exit(1)
+
+
+class _Lines:
+    """A line for each stage that a node enters."""
+
+    def __init__(self) -> None:
+        self._turn = threading.Lock()
+
+    def __call__(self, entered: Any) -> None:
+        with self._turn:
+            click.echo(f"  {entered.node}: {entered.stage} ({entered.seconds:.0f} s later)", err=True)

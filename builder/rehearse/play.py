@@ -1,0 +1,59 @@
+"""Plays scenarios one after the other, each from where it has to begin."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from builder.errors import BundlerError
+from builder.events import Sink, Step
+from builder.rehearse.progress import BOOTING
+from builder.rehearse.report import Played, Result
+from builder.rehearse.scenarios import ON_FRESH_HOSTS_AGAIN, ON_THE_CLUSTER, Scenario
+from builder.rehearse.scenarios import install as install_scenario
+from builder.rehearse.site import NotPlayedError, Site
+from builder.rehearse.snapshot import take
+
+
+def play(site: Site, scenarios: Sequence[Scenario], sink: Sink) -> list[Played]:
+    """One that fails does not stop those that do not build on it."""
+    played: list[Played] = []
+    names = [scenario.name for scenario in scenarios]
+    for scenario in scenarios:
+        sink(Step(f"{scenario.name}: {scenario.summary}"))
+        began = time.monotonic()
+        without_cluster = any(item.name == "install" and item.result == "failed" for item in played)
+        result, message = _play_one(site, scenario, names, without_cluster=without_cluster)
+        seconds = round(time.monotonic() - began, 1)
+        sink(Step(f"{scenario.name}: {result} after {seconds:.0f} s" + (f": {message}" if message else "")))
+        played.append(Played(scenario.name, scenario.summary, result, seconds, message))
+    return played
+
+
+def _play_one(site: Site, scenario: Scenario, names: Sequence[str], *, without_cluster: bool) -> tuple[Result, str]:
+    if without_cluster and scenario in ON_THE_CLUSTER:
+        return "skipped", "install failed"
+    try:
+        prepare(site, scenario, names)
+        scenario.run(site)
+    except NotPlayedError as error:
+        return "skipped", str(error)
+    except BundlerError as error:
+        return "failed", str(error)
+    return "passed", ""
+
+
+def prepare(site: Site, scenario: Scenario, names: Sequence[str]) -> None:
+    """Bring the hosts to where the scenario begins: nothing installed, or the cluster up."""
+    if scenario not in ON_THE_CLUSTER:
+        # --uninstall leaves data on purpose, so that a host that once was a node is not fresh
+        again = scenario in ON_FRESH_HOSTS_AGAIN and bool(site.before)
+        used = [host for name, host in site.hosts.items() if again or name in site.installed or not host.alive]
+        for host in used:
+            site.board.enter(host.name, BOOTING)
+        site.each(lambda host: host.renew(), used)
+        site.installed.difference_update(host.name for host in used)
+    if "uninstall" in names and not site.before and not site.installed:
+        site.before.update(site.each(take))
+    if scenario in ON_THE_CLUSTER and site.installed != set(site.hosts):
+        install_scenario.run(site)

@@ -1,0 +1,117 @@
+"""The rehearsal from cluster.yaml to the report: build, guests up, scenarios, logs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from builder import __version__
+from builder.build import build, prepare
+from builder.errors import BundlerError
+from builder.events import Sink, Step
+from builder.model.cluster import Cluster, Node
+from builder.pack.inspect import about_bundle
+from builder.project import Project
+from builder.rehearse import machine
+from builder.rehearse.host import Host
+from builder.rehearse.play import play
+from builder.rehearse.progress import Watch
+from builder.rehearse.report import LOGS, Report, clear, keep_console, write
+from builder.rehearse.scenarios import Scenario
+from builder.rehearse.tree import differences
+from builder.rehearse.venue import Venue, Wanted, venue
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line says; see Wanted. No `nodes`: all."""
+
+    scenarios: Sequence[Scenario]
+    report: Path
+    nodes: tuple[str, ...] = ()
+    image: Path | None = None
+    accel: machine.Accel = "auto"
+    memory: int = 2048
+    keep: bool = False
+
+
+def rehearse(project: Project, options: Options, watch: Watch) -> Report:
+    """Build, boot, play, report. Raises BundlerError when it does not come as far as the first scenario."""
+    began = time.monotonic()
+    cluster = prepare(project).cluster
+    nodes = chosen_nodes(cluster, options.nodes)
+    machine.require(given_image=options.image is not None)
+    clear(options.report)
+    dist = build(project).folder
+    wanted = Wanted(cluster, nodes, dist, project.cache, options.image, options.accel, options.memory)
+    with venue(wanted, project.sink, watch) as place:
+        played = play(place.site, options.scenarios, project.sink)
+        trees = _gather(place, options.report)
+        report = Report(
+            cluster=cluster.name,
+            kubernetes=cluster.kubernetes,
+            bundler=__version__,
+            started=f"{project.now:%Y-%m-%dT%H:%M:%SZ}",
+            seconds=round(time.monotonic() - began, 1),
+            machine=place.machine,
+            scenarios=tuple(played),
+            stages=place.site.board.stages(),
+            timings=place.site.board.timings(),
+            notes=tuple(dict.fromkeys(place.site.notes)),
+            unreal=tuple(dict.fromkeys(_notices(dist, nodes))),
+            trees=trees,
+        )
+        write(options.report, report)
+        if options.keep:
+            place.kept = True
+            _say_how_to_enter(place, project.sink)
+    return report
+
+
+def chosen_nodes(cluster: Cluster, names: Sequence[str]) -> list[Node]:
+    """The nodes of these names, or all. Raises MachineError for a name that is none, and for what QEMU here is not."""
+    unknown = sorted(set(names) - {node.name for node in cluster.nodes})
+    if unknown:
+        raise machine.MachineError(f"--node: the cluster has no node {', '.join(unknown)}")
+    nodes = [node for node in cluster.nodes if not names or node.name in names]
+    foreign = [node.name for node in nodes if node.arch != "amd64"]
+    if foreign:
+        raise machine.MachineError(f"only amd64 nodes can be rehearsed yet, not {', '.join(foreign)}", "use --node")
+    return nodes
+
+
+def _gather(place: Venue, folder: Path) -> dict[str, list[str]]:
+    """Logs of every guest, and how its tree stands to MANIFEST; what a guest cannot give is left out."""
+    trees: dict[str, list[str]] = {}
+
+    def one(host: Host) -> None:
+        guest = place.guests[host.name]
+        own = folder / "nodes" / host.name
+        own.mkdir(parents=True, exist_ok=True)
+        keep_console(guest.place.console, own)
+        for name, command in LOGS.items():
+            guest.fetch(command, own / name)
+        if host.name in place.site.installed:
+            trees[host.name] = differences(host)
+
+    with suppress(BundlerError):
+        place.site.each(one)
+    return trees
+
+
+def _notices(dist: Path, nodes: Sequence[Node]) -> Iterator[str]:
+    """What bundles say of their parts that are not upstream's own."""
+    for node in nodes:
+        for item in about_bundle(dist / f"{node.name}.tar.gz")["components"]:
+            if "notice" in item:
+                yield f"{item['name']}: {item['notice']}"
+
+
+def _say_how_to_enter(place: Venue, sink: Sink) -> None:
+    for guest in place.guests.values():
+        sink(Step(f"{guest.name} runs on: {' '.join(guest.ssh_command())}"))
+    name = place.network.namespace
+    sink(Step(f"to end it: ip netns pids {name} | xargs kill; ip netns del {name}; rm -r {place.folder}"))

@@ -1,0 +1,76 @@
+"""Rehearsals take minutes and gigabytes: they are collected only where BUNDLER_E2E says so (`make core`, `make e2e`)."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+
+from builder.cli.options import cache_folder
+from builder.fetch.mirrors import parse_image_mirror, parse_mirror
+from builder.project import Project
+from tests.e2e.parts import CLUSTER, mirror, static_busybox
+
+WANTED = os.environ.get("BUNDLER_E2E", "")
+if not WANTED:
+    collect_ignore_glob = ["test_*.py"]
+
+
+def pytest_collection_modifyitems(items):
+    """`core` leaves out what is marked for the whole set only."""
+    for item in items:
+        if WANTED == "core" and item.get_closest_marker("whole"):
+            item.add_marker(pytest.mark.skip(reason="not in the core set; make e2e plays it"))
+
+
+@dataclass(frozen=True)
+class Real:
+    """Options of `bundler` that build from real parts, and folders of this run."""
+
+    folder: Path
+    options: list
+    cluster: Path = CLUSTER
+
+    def project(self, sink):
+        chosen = dict(zip(self.options[::2], self.options[1::2], strict=True))
+        return Project(
+            file=str(self.cluster),
+            text=self.cluster.read_bytes(),
+            base=self.folder,
+            state=self.folder / "state",
+            lock=self.folder / "bundler.lock",
+            cache=cache_folder(os.environ),
+            dist=self.folder / "dist",
+            now=datetime.now(timezone.utc).replace(microsecond=0),
+            environ=os.environ,
+            recipes=(chosen["--recipes"],),
+            mirrors={**parse_mirror(str(chosen["--mirror"])), **parse_image_mirror(chosen["--image-mirror"])},
+            sink=sink,
+        )
+
+
+@pytest.fixture(scope="session")
+def real(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("e2e")
+    os.environ["PATH"] = f"{static_busybox().parent}:{os.environ['PATH']}"  # the rehearsal looks for one there
+    with mirror(folder) as options:
+        yield Real(folder, options)
+
+
+def traces():
+    """What a rehearsal could leave: namespaces, processes, files of its own."""
+    rooms = cache_folder(os.environ) / "rehearsals"
+    taps = subprocess.run(["ip", "-o", "link"], capture_output=True, text=True, check=True).stdout
+    machines = subprocess.run(["ps", "-eo", "pid,comm,args"], capture_output=True, text=True, check=True).stdout
+    return {
+        "namespaces": {path.name for path in Path("/run/netns").glob("bundler-*")},
+        "taps": {line.split(": ")[1] for line in taps.splitlines() if ": tap" in line},
+        "processes": {
+            line.strip() for line in machines.splitlines() if "bundler-" in line and ("qemu" in line or "ssh" in line)
+        },
+        "files": {str(path) for path in rooms.glob("*")} if rooms.exists() else set(),
+    }

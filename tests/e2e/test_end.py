@@ -1,0 +1,45 @@
+"""A rehearsal that is killed leaves nothing: processes, namespaces, taps and files before and after."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.e2e.conftest import traces
+from tests.e2e.parts import CLUSTER
+from tests.kit import ROOT
+
+
+def start(real, tmp_path, *words):
+    command = [sys.executable, "-m", "builder", "rehearse", CLUSTER, "--node", "k8s-node1", *words]
+    command += ["--state", tmp_path / "state", "--lock", tmp_path / "lock", "--output", tmp_path / "dist"]
+    command += ["--report", tmp_path / "report", *real.options]
+    log = (tmp_path / "log").open("w")
+    with log:
+        return subprocess.Popen([str(word) for word in command], cwd=ROOT, stdout=log, stderr=log)
+
+
+def wait_for(path, text, process, seconds=600):
+    limit = time.monotonic() + seconds
+    while text not in path.read_text():
+        assert process.poll() is None, path.read_text()[-2000:]
+        assert time.monotonic() < limit, path.read_text()[-2000:]
+        time.sleep(0.2)
+
+
+@pytest.mark.parametrize(("number", "moment"), [(signal.SIGTERM, "copying"), (signal.SIGINT, "booting")])
+def test_a_killed_rehearsal_leaves_nothing(real, tmp_path, number, moment):
+    before = traces()
+    process = start(real, tmp_path, "--scenario", "install")
+    wait_for(tmp_path / "log", f"k8s-node1: {moment}", process)
+    during = traces()
+    assert during["namespaces"] > before["namespaces"]
+    assert during["processes"] > before["processes"]
+    os.kill(process.pid, number)
+    assert process.wait(timeout=60) not in (0, 1) or number == signal.SIGINT
+    assert traces() == before
