@@ -12,20 +12,12 @@ from builder.project import Project
 
 
 @click.command()
-@project_options(fetching=True)
-@click.option(
-    "--output",
-    default="dist",
-    show_default=True,
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Folder that gets a folder per cluster.",
-)
+@project_options(fetching=True, building=True)
 @click.option(
     "--sign-key",
     type=click.Path(dir_okay=False, path_type=Path),
     help="Sign each bundle with this ECDSA P-256 key (PEM).",
 )
-@click.option("--allow-subnet-change", is_flag=True, help="Let a node move to another pod subnet.")
 def build(project: Project) -> None:
     """Build one tarball per node into dist/<cluster>/."""
     dist = build_bundles(project)

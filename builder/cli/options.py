@@ -50,7 +50,15 @@ _FETCH_OPTIONS = (
 )
 
 
-def project_options(*, fetching: bool) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+_BUILD_OPTIONS = (
+    click.option(
+        "--output", default="dist", show_default=True, type=_FOLDER, help="Folder that gets a folder per cluster."
+    ),
+    click.option("--allow-subnet-change", is_flag=True, help="Let a node move to another pod subnet."),
+)
+
+
+def project_options(*, fetching: bool, building: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Give a verb a `project` argument, made from the shared options."""
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -58,7 +66,8 @@ def project_options(*, fetching: bool) -> Callable[[Callable[..., Any]], Callabl
         def wrapped(*, cluster: str, **options: Any) -> Any:
             return command(project=make_project(cluster, options, os.environ), **options)
 
-        for option in reversed((*_PROJECT_OPTIONS, *(_FETCH_OPTIONS if fetching else ()))):
+        wanted = (*_PROJECT_OPTIONS, *(_FETCH_OPTIONS if fetching else ()), *(_BUILD_OPTIONS if building else ()))
+        for option in reversed(wanted):
             wrapped = option(wrapped)
         return cluster_file(wrapped)
 

@@ -13,15 +13,7 @@ from builder.project import Project
 
 
 @click.command()
-@project_options(fetching=True)
-@click.option(
-    "--output",
-    default="dist",
-    show_default=True,
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Folder that gets a folder per cluster.",
-)
-@click.option("--allow-subnet-change", is_flag=True, help="Let a node move to another pod subnet.")
+@project_options(fetching=True, building=True)
 @click.option("--node", "nodes", multiple=True, metavar="NAME", help="Only this node. Repeatable.")
 @click.option("--scenario", "scenarios", multiple=True, metavar="NAME", help="What to play, or all. Repeatable.")
 @click.option(
