@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from builder.fetch.ociarchive import Image, write_archive
+
 IMAGE = "bundler.local/rehearsal:1"
 PORT = 8080
 PATH = "/cgi-bin/ip"
@@ -41,32 +43,31 @@ def is_static(program: bytes) -> bool:
     return _INTERPRETER not in kinds
 
 
-def archive(busybox: bytes) -> bytes:
-    """An OCI archive of the image, as `ctr images import` reads it."""
+def write_image(busybox: bytes, place: Path) -> None:
+    """The image as an OCI archive at `place`, as `ctr images import` reads it; what it is made of lies beside it."""
     layer = _tar({"busybox": busybox, f"www{PATH}": _ANSWER.encode()})
-    blobs: dict[str, bytes] = {}
     config = {
         "architecture": "amd64",
         "os": "linux",
         "config": {"Entrypoint": ["/busybox", "sh", "-c", _SERVE]},
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(layer).hexdigest()}"]},
     }
+    blobs = place.with_suffix(".blobs")
+    blobs.mkdir()
     manifest = {
         "schemaVersion": 2,
         "mediaType": f"{_MEDIA}.manifest.v1+json",
         "config": _blob(blobs, f"{_MEDIA}.config.v1+json", json.dumps(config).encode()),
         "layers": [_blob(blobs, f"{_MEDIA}.layer.v1.tar+gzip", gzip.compress(layer, mtime=0))],
     }
-    entry = _blob(blobs, f"{_MEDIA}.manifest.v1+json", json.dumps(manifest).encode())
-    entry["annotations"] = {"io.containerd.image.name": IMAGE, "org.opencontainers.image.ref.name": IMAGE}
-    index = {"schemaVersion": 2, "manifests": [entry]}
-    files = {"oci-layout": b'{"imageLayoutVersion":"1.0.0"}', "index.json": json.dumps(index).encode(), **blobs}
-    return _tar(files)
+    descriptor = _blob(blobs, f"{_MEDIA}.manifest.v1+json", json.dumps(manifest).encode())
+    image = Image(IMAGE, IMAGE.rpartition(":")[2], descriptor, {blob.name: blob for blob in blobs.iterdir()})
+    write_archive(image, place)
 
 
-def _blob(blobs: dict[str, bytes], media_type: str, content: bytes) -> dict[str, Any]:
+def _blob(blobs: Path, media_type: str, content: bytes) -> dict[str, Any]:
     digest = hashlib.sha256(content).hexdigest()
-    blobs[f"blobs/sha256/{digest}"] = content
+    (blobs / digest).write_bytes(content)
     return {"mediaType": media_type, "digest": f"sha256:{digest}", "size": len(content)}
 
 

@@ -108,7 +108,7 @@ def _furnished(wanted: Wanted, folder: Path, network: Network, children: Childre
     _make_keys(means, wanted.nodes)
     busybox = probe.static_busybox()
     if busybox:
-        (folder / "probe.tar").write_bytes(probe.archive(busybox.read_bytes()))
+        probe.write_image(busybox.read_bytes(), folder / "probe.tar")
     guests = {node.name: _guest(number, node, wanted, means) for number, node in enumerate(wanted.nodes)}
     program = (sys.executable, str(Path(outside.__file__)), str(network.address), str(_OUTSIDE_PORT))
     children.start(network.inside(*program), owner="outside", log=folder / "outside.log")

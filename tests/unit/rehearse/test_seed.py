@@ -42,8 +42,9 @@ def test_the_card_is_called_as_the_cluster_file_says():
     assert "Name=ens3" in files["etc/systemd/network/10-rehearsal.link"][1]
 
 
-def test_the_pods_image_is_whole():
-    with tarfile.open(fileobj=io.BytesIO(probe.archive(b"program"))) as archive:
+def test_the_pods_image_is_whole(tmp_path):
+    probe.write_image(b"program", tmp_path / "probe.tar")
+    with tarfile.open(tmp_path / "probe.tar") as archive:
         files = {item.name: archive.extractfile(item).read() for item in archive}
     index = json.loads(files["index.json"])
     assert index["manifests"][0]["annotations"]["io.containerd.image.name"] == probe.IMAGE
