@@ -153,11 +153,16 @@ wait_for_units() {
 	return 1
 }
 
+# not_active: the units that are not, each with its state. One call for all of them: it is asked every second.
 not_active() {
-	for unit in $UNITS; do
-		unit_now=$(unit_state "$unit")
-		[ "$unit_now" = active ] || printf '%s\n' "$unit is ${unit_now:-unknown}"
-	done
+	# shellcheck disable=SC2086 # a list of words
+	{ systemctl is-active $UNITS 2>/dev/null || :; } | awk -v units="$UNITS" '
+		{ state[NR] = $1 }
+		END {
+			count = split(units, name, " ")
+			for (i = 1; i <= count; i++)
+				if (state[i] != "active") print name[i] " is " (state[i] != "" ? state[i] : "unknown")
+		}'
 }
 
 # only_waiting: what is not up is on its way, and may have to wait for another host
