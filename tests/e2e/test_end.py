@@ -16,7 +16,19 @@ from tests.kit import ROOT
 
 
 def start(real, tmp_path, *words):
-    command = [sys.executable, "-m", "builder", "rehearse", CLUSTER, "--node", "k8s-node1", *words]
+    # where the tests run in the background, SIGINT is ignored, and so it would be by what they start
+    command = [
+        "env",
+        "--default-signal=INT",
+        sys.executable,
+        "-m",
+        "builder",
+        "rehearse",
+        CLUSTER,
+        "--node",
+        "k8s-node1",
+        *words,
+    ]
     command += ["--state", tmp_path / "state", "--lock", tmp_path / "lock", "--output", tmp_path / "dist"]
     command += ["--report", tmp_path / "report", *real.options]
     log = (tmp_path / "log").open("w")
