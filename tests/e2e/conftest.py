@@ -13,7 +13,7 @@ import pytest
 from builder.cli.options import cache_folder
 from builder.fetch.mirrors import parse_image_mirror, parse_mirror
 from builder.project import Project
-from tests.e2e.parts import CLUSTER, mirror, static_busybox
+from tests.e2e.parts import CLUSTER, as_given, given, mirror, static_busybox
 
 WANTED = os.environ.get("BUNDLER_E2E", "")
 if not WANTED:
@@ -33,7 +33,7 @@ class Real:
 
     folder: Path
     options: list
-    cluster: Path = CLUSTER
+    cluster: Path
 
     def project(self, sink):
         chosen = dict(zip(self.options[::2], self.options[1::2], strict=True))
@@ -57,8 +57,10 @@ class Real:
 def real(tmp_path_factory):
     folder = tmp_path_factory.mktemp("e2e")
     os.environ["PATH"] = f"{static_busybox().parent}:{os.environ['PATH']}"  # the rehearsal looks for one there
-    with mirror(folder) as options:
-        yield Real(folder, options)
+    found = given()
+    cluster = as_given(folder, CLUSTER, found)
+    with mirror(folder, cluster, found) as options:
+        yield Real(folder, options, cluster)
 
 
 def traces():

@@ -11,12 +11,11 @@ import time
 import pytest
 
 from tests.e2e.conftest import traces
-from tests.e2e.parts import CLUSTER
 from tests.kit import ROOT
 
 
 def start(real, tmp_path, *words):
-    command = [sys.executable, "-m", "builder", "rehearse", CLUSTER, "--node", "k8s-node1", *words]
+    command = [sys.executable, "-m", "builder", "rehearse", real.cluster, "--node", "k8s-node1", *words]
     command += ["--state", tmp_path / "state", "--lock", tmp_path / "lock", "--output", tmp_path / "dist"]
     command += ["--report", tmp_path / "report", *real.options]
     log = (tmp_path / "log").open("w")
