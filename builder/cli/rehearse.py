@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import threading
+import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
+from builder.cli.nodes import nodes_shown
 from builder.cli.options import project_options
 from builder.project import Project
 
@@ -42,18 +43,8 @@ def rehearse(project: Project, report: Path | None, scenarios: tuple[str, ...], 
 
     wanted = chosen(scenarios)
     folder = (report or Path("rehearsal") / prepare(project).cluster.name).absolute()
-    done = rehearse_bundles(project, Options(wanted, folder, **options), _Lines())
+    with nodes_shown(project.sink, sys.stderr) as watch:
+        done = rehearse_bundles(project, Options(wanted, folder, **options), watch)
     click.echo(f"\n{table(done)}\nreport: {folder}")
     if not done.good:
         raise click.exceptions.Exit(1)
-
-
-class _Lines:
-    """A line for each stage that a node enters."""
-
-    def __init__(self) -> None:
-        self._turn = threading.Lock()
-
-    def __call__(self, entered: Any) -> None:
-        with self._turn:
-            click.echo(f"  {entered.node}: {entered.stage} ({entered.seconds:.0f} s later)", err=True)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 from xml.etree import ElementTree as ET
 
 import pytest
 
 from builder.build import build, prepare
+from builder.cli.nodes import nodes_shown
 from builder.events import Step
 from builder.rehearse.play import play
 from builder.rehearse.report import Report, clear, write
@@ -37,7 +39,7 @@ def place(real, before):
     cluster = prepare(project).cluster
     dist = build(project).folder
     wanted = Wanted(cluster, cluster.nodes, dist, project.cache)
-    with venue(wanted, tell, lambda entered: print(f"  {entered.node}: {entered.stage}", flush=True)) as made:
+    with nodes_shown(tell, sys.stdout) as watch, venue(wanted, tell, watch) as made:
         yield made
     left = {kind: found - before[kind] for kind, found in traces().items()}
     assert not any(left.values()), left
