@@ -42,3 +42,12 @@ def test_a_killed_rehearsal_leaves_nothing(real, tmp_path, number, moment):
     os.kill(process.pid, number)
     assert process.wait(timeout=60) not in (0, 1) or number == signal.SIGINT
     assert traces() == before
+
+
+def test_a_machine_that_dies_is_seen_at_once(real, tmp_path):
+    process = start(real, tmp_path, "--scenario", "install")
+    wait_for(tmp_path / "log", "k8s-node1: copying", process)
+    (machine,) = [line.split()[0] for line in traces()["processes"] if "-name k8s-node1" in line]
+    os.kill(int(machine), signal.SIGKILL)
+    assert process.wait(timeout=60) == 1
+    assert "k8s-node1: its virtual machine ended" in (tmp_path / "log").read_text()
