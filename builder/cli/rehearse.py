@@ -20,7 +20,14 @@ from builder.project import Project
 @click.option(
     "--image",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Your own cloud image (qcow2 or raw, with cloud-init)  [default: Debian 12, made here]",
+    help="Your own cloud image (qcow2 or raw)  [default: Debian 12, made here]",
+)
+@click.option(
+    "--image-access",
+    type=click.Choice(["cloud-init", "ssh-key"]),
+    default="cloud-init",
+    show_default=True,
+    help="Tell your image its name, address and key by cloud-init, or put them into a copy of it.",
 )
 @click.option("--accel", type=click.Choice(["auto", "kvm", "tcg"]), default="auto", show_default=True)
 @click.option("--memory", type=click.IntRange(512), default=2048, show_default=True, help="MiB for each machine.")
@@ -41,6 +48,8 @@ def rehearse(project: Project, report: Path | None, scenarios: tuple[str, ...], 
     from builder.rehearse.report import table  # noqa: PLC0415
     from builder.rehearse.scenarios import chosen  # noqa: PLC0415
 
+    if options["image_access"] == "ssh-key" and not options["image"]:
+        raise click.UsageError("--image-access ssh-key is for an --image of your own")
     wanted = chosen(scenarios)
     folder = (report or Path("rehearsal") / prepare(project).cluster.name).absolute()
     with nodes_shown(project.sink, sys.stderr) as watch:

@@ -36,6 +36,7 @@ class Options:
     accel: machine.Accel = "auto"
     memory: int = 2048
     keep: bool = False
+    image_access: machine.Access = "cloud-init"
 
 
 def rehearse(project: Project, options: Options, watch: Watch) -> Report:
@@ -44,10 +45,12 @@ def rehearse(project: Project, options: Options, watch: Watch) -> Report:
     prepared = prepare(project)
     cluster = prepared.cluster
     nodes = chosen_nodes(cluster, options.nodes)
-    machine.require(given_image=options.image is not None)
+    machine.require(options.image_access if options.image else None)
     clear(options.report)
     dist = build(project).folder
-    wanted = Wanted(cluster, nodes, dist, project.cache, options.image, options.accel, options.memory)
+    wanted = Wanted(
+        cluster, nodes, dist, project.cache, options.image, options.accel, options.memory, options.image_access
+    )
     with venue(wanted, project.sink, watch) as place:
         played = play(place.site, options.scenarios, project.sink)
         trees = _gather(place, options.report)

@@ -20,6 +20,7 @@ from tests.cluster.programs import VERSION, kubernetes
 from tests.kit import ROOT
 
 CLUSTER = ROOT / "tests" / "e2e" / "cluster.yaml"
+ONE = ROOT / "tests" / "e2e" / "one-node.yaml"
 KEPT = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "bundler-tests"
 
 # PID 1 gets no signal that it does not ask for, and would hold up every stop of a pod for half a minute
