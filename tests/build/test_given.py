@@ -9,15 +9,18 @@ import tarfile
 
 import pytest
 
+from builder.config.load import load_cluster
 from builder.config.recipes import load_recipes
 from builder.fetch.store import Store
 from demo.given import KUBERNETES, Given
 from demo.images import put_image
 from demo.mirror import fill
 from demo.parts import Part
+from tests.e2e.parts import CLUSTER, as_given
 from tests.kit import ROOT
 
 VERSION = "v1.24.17"
+RECIPES = load_recipes(ROOT / "recipes")
 
 
 class Debian:
@@ -80,7 +83,7 @@ def test_a_file_of_which_no_recipe_has_a_digest_is_known_by_a_name_with_its_vers
     assert digest(b"flannel") in recipes["flannel"]
     assert "Debian" in recipes["kubelet"]
     assert given.unused() == [str(folder / "kubelet")]
-    assert given.names(load_recipes(ROOT / "recipes")["flannel"])
+    assert given.names(RECIPES["flannel"])
 
 
 def test_a_file_of_another_digest_is_not_taken(tmp_path, folder, store):
@@ -140,3 +143,14 @@ def test_the_cluster_gets_the_kubernetes_that_is_given_whole(folder, store, pinn
     (folder / "deep" / "api").write_bytes(b"kube-apiserver")
     assert Given(folder, store).kubernetes(pinned) == VERSION
     assert Given(None, store).kubernetes(pinned) == ""
+
+
+def test_the_cluster_of_a_rehearsal_is_as_given(tmp_path, folder, store, monkeypatch):
+    for name in ("flannel-v0.17.0-linux-amd64.tar.gz", "cni-plugin-flannel-linux-amd64-v1.0.1.tgz"):
+        (folder / name).write_bytes(b"")
+    found = Given(folder, store)
+    monkeypatch.setattr(found, "kubernetes", lambda _recipes: VERSION)
+    cluster = as_given(tmp_path, CLUSTER, found)
+    loaded = load_cluster(cluster.read_bytes(), "e2e", environ={}, base=tmp_path, components=RECIPES).cluster
+    assert (loaded.kubernetes, loaded.network.backend) == (VERSION, "flannel-host-gw")
+    assert as_given(tmp_path, CLUSTER, Given(None, store)) == CLUSTER

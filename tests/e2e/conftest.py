@@ -27,6 +27,12 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.skip(reason="not in the core set; make e2e plays it"))
 
 
+def pytest_terminal_summary(terminalreporter, config):
+    """Which parts of the run were upstream's own."""
+    for line in getattr(config, "parts_said", ()):
+        terminalreporter.write_line(line)
+
+
 @dataclass(frozen=True)
 class Real:
     """Options of `bundler` that build from real parts, and folders of this run."""
