@@ -20,6 +20,7 @@ _NEEDED = {  # what an image must have -> where it may lie
 }
 # the disk is known by its serial number, not by its letter; $$ is systemd's way to write $
 _BY_SERIAL = "/dev/$$(grep -lx seed /sys/block/vd*/serial | cut -d / -f 4)"
+_UNCORRECTED = 4  # e2fsck(8): errors are left, or it could not work
 _REMEDY = "use an image with cloud-init, and --image-access cloud-init"
 
 
@@ -49,7 +50,9 @@ def _root(disk: Path, copy: Path, children: Children) -> str:
     for system in found:
         root = f"{copy}?offset={system.offset}"
         if system.kind == "ext4" and _found(root, ("/etc/passwd",), children):
-            children.run(["e2fsck", "-p", root])  # what its journal still holds would undo what is written now
+            # what its journal still holds would undo what is written now
+            if children.run(["e2fsck", "-p", root]).code >= _UNCORRECTED:
+                raise MachineError(f"{disk}: its root file system is damaged", "mend it with e2fsck, or use another")
             lacking = [name for name, paths in _NEEDED.items() if not _found(root, paths, children)]
             if lacking:
                 raise MachineError(f"{disk}: the image has no {', '.join(lacking)}", _REMEDY)

@@ -121,6 +121,16 @@ def test_an_image_that_lacks_what_it_takes_is_refused(tmp_path):
 
 
 @needs_tools
+def test_a_root_file_system_that_cannot_be_mended_by_itself_is_refused(tmp_path):
+    disk = image(tmp_path, *NEEDED, form="raw")
+    for request in ("clri /usr/bin", "set_super_value state 2"):  # a folder without its inode; errors are known
+        command = ["debugfs", "-w", "-R", request, f"{disk}?offset={2 * MIB}"]
+        subprocess.run(command, check=True, capture_output=True)
+    with pytest.raises(MachineError, match=r"disk.raw: its root file system is damaged"):
+        injected(tmp_path, disk)
+
+
+@needs_tools
 def test_a_disk_without_an_ext4_root_is_refused_with_what_is_there(tmp_path):
     with pytest.raises(MachineError, match=r"no ext4 with a root file system is on this disk, but xfs, unknown"):
         injected(tmp_path, disk_of(tmp_path, mbr(2048, 4096), **{f"_{MIB}": b"XFSB"}))
