@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from demo.given import Given
 from demo.images import ARCHES, Images, media_type, put_image, standin_image
 from demo.parts import Part, Parts
 
@@ -28,26 +29,33 @@ def fill(
     planned: Mapping[str, Any],
     parts: Parts,
     images: Images = standin_image,
+    given: Given | None = None,
 ) -> list[str]:
     """Make every artifact of `bundler plan -o json`, and recipes for them; returns a line on each part.
 
-    The digests go into recipes of the demo alone: the shipped ones stay as they are, and every build with
-    these says aloud that it replaces them.
+    What is given is taken before anything else. Digests that the shipped recipes do not have go into recipes of the
+    demo alone: the shipped ones stay as they are, and every build with these says aloud that it replaces them.
     """
     lines: list[str] = []
     recipes.mkdir(parents=True, exist_ok=True)
     for artifact in planned["artifacts"]:
         if artifact["url"].startswith("docker://"):
-            lines.append(_image(artifact, folder, recipes, images))
+            if given and given.image(artifact, folder):
+                lines.append(f"the image {artifact['url']}, given: upstream's own bytes, by the recipe's digest")
+            else:
+                lines.append(_image(artifact, folder, recipes, images))
             continue
-        content, origins = _artifact(artifact, parts)
+        found = given.file(artifact) if given else None
+        content, origins = (found[0], [found[1]]) if found else _artifact(artifact, parts)
         place = folder / artifact["url"].partition("://")[2]
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(content)
         if f"sha256:{hashlib.sha256(content).hexdigest()}" == artifact["digest"]:
             lines += [f"{origin}: upstream's own bytes, by the recipe's digest" for origin in origins]
         else:
-            (recipes / f"{artifact['component']}.toml").write_text(_recipe(artifact, content, origins))
+            (recipes / f"{artifact['component']}.toml").write_text(
+                _recipe(artifact, content, found[1] if found else _notice(origins))
+            )
             lines += origins
     return lines
 
@@ -58,7 +66,7 @@ def _image(artifact: Mapping[str, Any], folder: Path, recipes: Path, images: Ima
     digest = put_image(folder, reference, images)
     origin = images(reference, artifact["arch"]).origin
     pins = "".join(f'{arch} = "{digest}"\n' for arch in ARCHES)
-    (recipes / f"{artifact['component']}.toml").write_text(_override(artifact, [origin], pins))
+    (recipes / f"{artifact['component']}.toml").write_text(_override(artifact, _notice([origin]), pins))
     return origin
 
 
@@ -91,22 +99,20 @@ def _tgz(members: Mapping[str, Part]) -> bytes:
     return out.getvalue()
 
 
-def _recipe(artifact: Mapping[str, Any], content: bytes, origins: list[str]) -> str:
+def _recipe(artifact: Mapping[str, Any], content: bytes, notice: str) -> str:
     """A recipe that overrides the shipped one of the same name: a notice, and the digest of this file."""
     digest = hashlib.sha256(content).hexdigest()
-    return _override(artifact, origins, f'{artifact["arch"]} = "sha256:{digest}"\n')
+    return _override(artifact, notice, f'{artifact["arch"]} = "sha256:{digest}"\n')
 
 
-def _override(artifact: Mapping[str, Any], origins: list[str], pins: str) -> str:
+def _override(artifact: Mapping[str, Any], notice: str, pins: str) -> str:
     return (
-        f'name = "{artifact["component"]}"\n'
-        f"notice = {json.dumps(NOTICE + '; '.join(_short(origins)))}\n\n"
-        f'[digests."{artifact["version"]}"]\n{pins}'
+        f'name = "{artifact["component"]}"\nnotice = {json.dumps(notice)}\n\n[digests."{artifact["version"]}"]\n{pins}'
     )
 
 
-def _short(origins: list[str]) -> list[str]:
-    return origins if len(origins) <= 2 else [f"{origins[0]} and {len(origins) - 1} more"]
+def _notice(origins: list[str]) -> str:
+    return NOTICE + "; ".join(origins if len(origins) <= 2 else [f"{origins[0]} and {len(origins) - 1} more"])
 
 
 @contextmanager

@@ -28,6 +28,11 @@ def sink_for_terminal(stream: TextIO, environ: Mapping[str, str]) -> Sink:
     return _Plain(stream)
 
 
+def console_of(sink: Sink) -> Console | None:
+    """The terminal that such a sink draws on, to draw on it with others; None where it writes lines."""
+    return sink.console if isinstance(sink, _OnTerminal) else None
+
+
 class _Plain:
     """A line for each thing that happened; a transfer is one line, when it ends."""
 
@@ -53,7 +58,7 @@ class _OnTerminal:
     """A bar per transfer while there is one; everything else is printed above the bars."""
 
     def __init__(self, console: Console) -> None:
-        self._console = console
+        self.console = console
         self._turn = threading.Lock()
         self._bars: Bars | None = None
         self._tasks: dict[str, TaskID] = {}
@@ -64,9 +69,9 @@ class _OnTerminal:
                 self._transfer(event)
             elif isinstance(event, Warned):
                 remedy = f"; {event.remedy}" if event.remedy else ""
-                self._console.print("WARNING:", event.text + remedy, style="bold yellow", markup=False)
+                self.console.print("WARNING:", event.text + remedy, style="bold yellow", markup=False)
             else:
-                self._console.print(event.text, markup=False)
+                self.console.print(event.text, markup=False)
 
     def _transfer(self, event: Progress) -> None:
         if event.name not in self._tasks:
@@ -76,7 +81,7 @@ class _OnTerminal:
         if event.done:
             bars.remove_task(task)
             del self._tasks[event.name]
-            self._console.print(f"fetched {event.name} ({event.received / 1e6:.1f} MB)", markup=False)
+            self.console.print(f"fetched {event.name} ({event.received / 1e6:.1f} MB)", markup=False)
         if not self._tasks:
             bars.stop()
             self._bars = None
@@ -84,6 +89,6 @@ class _OnTerminal:
     def _shown(self) -> Bars:
         if self._bars is None:
             columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-            self._bars = Bars(*columns, console=self._console, transient=True)
+            self._bars = Bars(*columns, console=self.console, transient=True)
             self._bars.start()
         return self._bars

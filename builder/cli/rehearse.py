@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import threading
+import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
+from builder.cli.nodes import nodes_shown
 from builder.cli.options import project_options
 from builder.project import Project
 
@@ -19,7 +20,14 @@ from builder.project import Project
 @click.option(
     "--image",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Your own cloud image (qcow2 or raw, with cloud-init)  [default: Debian 12, made here]",
+    help="Your own cloud image (qcow2 or raw)  [default: Debian 12, made here]",
+)
+@click.option(
+    "--image-access",
+    type=click.Choice(["cloud-init", "ssh-key"]),
+    default="cloud-init",
+    show_default=True,
+    help="Tell your image its name, address and key by cloud-init, or put them into a copy of it.",
 )
 @click.option("--accel", type=click.Choice(["auto", "kvm", "tcg"]), default="auto", show_default=True)
 @click.option("--memory", type=click.IntRange(512), default=2048, show_default=True, help="MiB for each machine.")
@@ -40,20 +48,12 @@ def rehearse(project: Project, report: Path | None, scenarios: tuple[str, ...], 
     from builder.rehearse.report import table  # noqa: PLC0415
     from builder.rehearse.scenarios import chosen  # noqa: PLC0415
 
+    if options["image_access"] == "ssh-key" and not options["image"]:
+        raise click.UsageError("--image-access ssh-key is for an --image of your own")
     wanted = chosen(scenarios)
     folder = (report or Path("rehearsal") / prepare(project).cluster.name).absolute()
-    done = rehearse_bundles(project, Options(wanted, folder, **options), _Lines())
+    with nodes_shown(project.sink, sys.stderr) as watch:
+        done = rehearse_bundles(project, Options(wanted, folder, **options), watch)
     click.echo(f"\n{table(done)}\nreport: {folder}")
     if not done.good:
         raise click.exceptions.Exit(1)
-
-
-class _Lines:
-    """A line for each stage that a node enters."""
-
-    def __init__(self) -> None:
-        self._turn = threading.Lock()
-
-    def __call__(self, entered: Any) -> None:
-        with self._turn:
-            click.echo(f"  {entered.node}: {entered.stage} ({entered.seconds:.0f} s later)", err=True)

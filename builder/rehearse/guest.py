@@ -182,8 +182,9 @@ class Guest:
     ) -> Done:
         """A line of shell as root; `timeout` in seconds, more where machines are emulated.
 
-        Raises GuestError when the guest died, and with `check` when the command failed.
+        Raises GuestError when the guest is dead or dies meanwhile, and with `check` when the command failed.
         """
+        self._still_there()
         done = self._ssh(command, timeout=timeout * self._patience, text=text, listener=listener)
         self._still_there()
         if check and done.code:

@@ -43,14 +43,21 @@ Before=systemd-udev-trigger.service systemd-networkd.service ssh.service network
 [Service]
 Type=oneshot
 RemainAfterExit=yes
-ExecStart=/bin/sh -c 'tar -xf /dev/vda -C / && sh /etc/rehearsal'
+ExecStart=/bin/sh -c 'tar -xf DISK -C / && sh /etc/rehearsal'
 
 [Install]
 WantedBy=sysinit.target
 """
+
+
+def seed_unit(disk: str) -> str:
+    """The unit that unpacks the seed, from that disk."""
+    return _SEED_UNIT.replace("DISK", disk)
+
+
 _FILES = {
     "etc/fstab": "LABEL=root / ext4 defaults,noatime 0 1\n",
-    "etc/systemd/system/rehearsal-seed.service": _SEED_UNIT,
+    "etc/systemd/system/rehearsal-seed.service": seed_unit("/dev/vda"),
     "etc/systemd/journald.conf.d/rehearsal.conf": "[Journal]\nStorage=persistent\nRateLimitIntervalSec=0\n",
     "etc/ssh/sshd_config.d/rehearsal.conf": (
         "PermitRootLogin prohibit-password\nPasswordAuthentication no\nUseDNS no\nMaxSessions 60\nMaxStartups 60\n"
@@ -72,12 +79,13 @@ _MASKED = (
 
 @dataclass(frozen=True)
 class Image:
-    """A disk that guests start from. Without a kernel the disk boots itself, and takes its settings by cloud-init."""
+    """A disk that guests start from. Without a kernel it boots itself; its settings come as a tar, or by cloud-init."""
 
     disk: Path
     form: str
     kernel: Path | None = None
     initrd: Path | None = None
+    seed_is_tar: bool = False
 
 
 def given_image(disk: Path) -> Image:
@@ -96,7 +104,7 @@ def debian_image(cache: Path, children: Children, sink: Sink) -> Image:
         if not folder.exists():
             sink(Step("making the guests' disk, Debian 12, by mmdebstrap: about two minutes, once"))
             _make(folder, children)
-    return Image(folder / "disk.raw", "raw", folder / "kernel", folder / "initrd")
+    return Image(folder / "disk.raw", "raw", folder / "kernel", folder / "initrd", seed_is_tar=True)
 
 
 def _key() -> str:

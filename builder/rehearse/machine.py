@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -13,6 +13,7 @@ from builder.errors import BundlerError
 from builder.rehearse.commands import Children
 
 Accel = Literal["auto", "kvm", "tcg"]
+Access = Literal["cloud-init", "ssh-key"]
 
 _GET_API_VERSION, _CREATE_VM = 0xAE00, 0xAE01  # linux/kvm.h
 _API_VERSION = 12
@@ -27,9 +28,12 @@ _PACKAGES = {
     "mkfs.ext4": "e2fsprogs",
     "unshare": "util-linux",
     "xorriso": "xorriso",
+    "debugfs": "e2fsprogs",
+    "e2fsck": "e2fsprogs",
 }
 _ALWAYS = ("qemu-system-x86_64", "qemu-img", "ip", "ssh", "ssh-keygen")
-_OWN_IMAGE, _GIVEN_IMAGE = ("mmdebstrap", "mkfs.ext4", "unshare"), ("xorriso",)
+_OWN_IMAGE = ("mmdebstrap", "mkfs.ext4", "unshare")
+_GIVEN_IMAGE: Mapping[Access, tuple[str, ...]] = {"cloud-init": ("xorriso",), "ssh-key": ("debugfs", "e2fsck")}
 
 
 class MachineError(BundlerError):
@@ -38,9 +42,12 @@ class MachineError(BundlerError):
     exit_code = 2
 
 
-def require(*, given_image: bool, which: Callable[[str], str | None] = shutil.which, user: int | None = None) -> None:
-    """Raises MachineError with everything that is missing."""
-    lacking = [name for name in (*_ALWAYS, *(_GIVEN_IMAGE if given_image else _OWN_IMAGE)) if not which(name)]
+def require(
+    given_image: Access | None, *, which: Callable[[str], str | None] = shutil.which, user: int | None = None
+) -> None:
+    """Raises MachineError with everything that is missing; `given_image` says how a user's image is entered."""
+    needed = _GIVEN_IMAGE[given_image] if given_image else _OWN_IMAGE
+    lacking = [name for name in (*_ALWAYS, *needed) if not which(name)]
     problems = []
     if (os.geteuid() if user is None else user) != 0:
         problems.append("needs root, for a network namespace and its taps: run it with sudo")

@@ -1,4 +1,4 @@
-"""Where each node is, live: one word a node, told to whoever listens."""
+"""Where each node is, live: one word a node and what install.sh says there, told to whoever listens."""
 
 from __future__ import annotations
 
@@ -27,7 +27,15 @@ class Entered:
     seconds: float
 
 
-Watch = Callable[[Entered], None]
+@dataclass(frozen=True)
+class Said:
+    """install.sh said a line on a node."""
+
+    node: str
+    line: str
+
+
+Watch = Callable[[Entered | Said], None]
 
 
 class Board:
@@ -51,6 +59,11 @@ class Board:
             spent[before] = spent.get(before, 0) + now - since
             self._now[node] = (stage, now)
             self._watch(Entered(node, stage, now - since))
+
+    def say(self, node: str, line: str) -> None:
+        """A line of install.sh there."""
+        with self._turn:
+            self._watch(Said(node, line))
 
     def stages(self) -> Mapping[str, str]:
         """Node -> stage."""

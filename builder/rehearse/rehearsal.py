@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +13,10 @@ from builder.build import build, prepare
 from builder.errors import BundlerError
 from builder.events import Sink, Step
 from builder.model.cluster import Cluster, Node
-from builder.pack.inspect import about_bundle
 from builder.project import Project
 from builder.rehearse import machine
 from builder.rehearse.host import Host
+from builder.rehearse.parts import parts
 from builder.rehearse.play import play
 from builder.rehearse.progress import Watch
 from builder.rehearse.report import LOGS, Report, clear, keep_console, write
@@ -36,17 +36,21 @@ class Options:
     accel: machine.Accel = "auto"
     memory: int = 2048
     keep: bool = False
+    image_access: machine.Access = "cloud-init"
 
 
 def rehearse(project: Project, options: Options, watch: Watch) -> Report:
     """Build, boot, play, report. Raises BundlerError when it does not come as far as the first scenario."""
     began = time.monotonic()
-    cluster = prepare(project).cluster
+    prepared = prepare(project)
+    cluster = prepared.cluster
     nodes = chosen_nodes(cluster, options.nodes)
-    machine.require(given_image=options.image is not None)
+    machine.require(options.image_access if options.image else None)
     clear(options.report)
     dist = build(project).folder
-    wanted = Wanted(cluster, nodes, dist, project.cache, options.image, options.accel, options.memory)
+    wanted = Wanted(
+        cluster, nodes, dist, project.cache, options.image, options.accel, options.memory, options.image_access
+    )
     with venue(wanted, project.sink, watch) as place:
         played = play(place.site, options.scenarios, project.sink)
         trees = _gather(place, options.report)
@@ -61,7 +65,7 @@ def rehearse(project: Project, options: Options, watch: Watch) -> Report:
             stages=place.site.board.stages(),
             timings=place.site.board.timings(),
             notes=tuple(dict.fromkeys(place.site.notes)),
-            unreal=tuple(dict.fromkeys(_notices(dist, nodes))),
+            parts=parts(prepared, {node.name for node in nodes}),
             trees=trees,
         )
         write(options.report, report)
@@ -100,14 +104,6 @@ def _gather(place: Venue, folder: Path) -> dict[str, list[str]]:
     with suppress(BundlerError):
         place.site.each(one)
     return trees
-
-
-def _notices(dist: Path, nodes: Sequence[Node]) -> Iterator[str]:
-    """What bundles say of their parts that are not upstream's own."""
-    for node in nodes:
-        for item in about_bundle(dist / f"{node.name}.tar.gz")["components"]:
-            if "notice" in item:
-                yield f"{item['name']}: {item['notice']}"
 
 
 def _say_how_to_enter(place: Venue, sink: Sink) -> None:

@@ -12,6 +12,8 @@ from typing import Any, Literal
 from xml.etree import ElementTree as ET
 
 from builder.errors import BundlerError
+from builder.rehearse import parts
+from builder.rehearse.parts import Part
 
 Result = Literal["passed", "failed", "skipped"]
 
@@ -40,8 +42,8 @@ class Played:
 class Report:
     """The whole of a rehearsal.
 
-    `unreal` are the notices of components that are not upstream's own files; `trees` are the paths of each node that
-    are not as its MANIFEST says.
+    `parts` are the programs and images of the bundles; `trees` are the paths of each node that are not as its MANIFEST
+    says.
     """
 
     cluster: str
@@ -54,7 +56,7 @@ class Report:
     stages: Mapping[str, str]
     timings: Mapping[str, Mapping[str, float]]
     notes: tuple[str, ...] = ()
-    unreal: tuple[str, ...] = ()
+    parts: tuple[Part, ...] = ()
     trees: Mapping[str, Sequence[str]] | None = None
 
     @property
@@ -123,7 +125,7 @@ def table(report: Report) -> str:
         spent = ", ".join(f"{name} {seconds:.0f}" for name, seconds in report.timings[node].items() if seconds >= 1)
         lines.append(f"{node:20}  {stage:10}  {spent}".rstrip())
     lines += [f"note: {note}" for note in report.notes]
-    lines += [f"NOT THE REAL PART: {notice}" for notice in report.unreal]
+    lines += parts.lines(report.parts)
     return "\n".join(lines)
 
 

@@ -35,6 +35,7 @@ def run_installer(site: Site, host: Host, folder: str, words: str = "") -> Done:
     """install.sh as a person runs it; the board follows what it says."""
 
     def follow(line: str) -> None:
+        site.board.say(host.name, line)
         if line.startswith(("wrote ", "made ", "linked ")):
             site.board.enter(host.name, INSTALLING)
         elif line.startswith(("started ", "restarted ")):

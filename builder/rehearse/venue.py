@@ -19,7 +19,8 @@ from builder.rehearse import machine, outside, probe
 from builder.rehearse.commands import Children
 from builder.rehearse.guest import Guest, Hardware, Place
 from builder.rehearse.host import Host
-from builder.rehearse.image import debian_image, given_image
+from builder.rehearse.image import Image, debian_image, given_image
+from builder.rehearse.injected import with_seed_unit
 from builder.rehearse.network import PREFIX, Network, common_network, free_address, sweep
 from builder.rehearse.progress import BOOTING, WAITING, Board, Watch
 from builder.rehearse.seed import Identity, cloud_files, seed_tar
@@ -34,7 +35,10 @@ _OUTSIDE_PORT = 8099
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which guests. `image` None: Debian, made here; `memory` in MiB; `dist` has the bundles, `cache` what is kept."""
+    """Which guests. `image` None: Debian, made here; `memory` in MiB; `dist` has the bundles, `cache` what is kept.
+
+    `image_access` is how a guest of a given image learns who it is.
+    """
 
     cluster: Cluster
     nodes: Sequence[Node]
@@ -43,6 +47,7 @@ class Wanted:
     image: Path | None = None
     accel: machine.Accel = "auto"
     memory: int = 2048
+    image_access: machine.Access = "cloud-init"
 
 
 @dataclass
@@ -100,7 +105,7 @@ def venue(wanted: Wanted, sink: Sink, watch: Watch) -> Iterator[Venue]:
 
 def _furnished(wanted: Wanted, folder: Path, network: Network, children: Children, sink: Sink, watch: Watch) -> Venue:
     """Everything that the guests need, before the first is switched on."""
-    image = given_image(wanted.image) if wanted.image else debian_image(wanted.cache / "images", children, sink)
+    image = _image(wanted, folder, children, sink)
     accel, reason = machine.choose(wanted.accel, lambda: machine.kvm_fault(children, image.kernel))
     sink(Step(f"virtual machines: {reason}"))
     network.make()
@@ -125,6 +130,14 @@ def _furnished(wanted: Wanted, folder: Path, network: Network, children: Childre
         outside_port=_OUTSIDE_PORT,
     )
     return Venue(site, guests, network, folder, f"{accel}: {reason}")
+
+
+def _image(wanted: Wanted, folder: Path, children: Children, sink: Sink) -> Image:
+    """What the guests start from; each writes over it on a disk of its own."""
+    if wanted.image is None:
+        return debian_image(wanted.cache / "images", children, sink)
+    image = given_image(wanted.image)
+    return with_seed_unit(image, folder, children) if wanted.image_access == "ssh-key" else image
 
 
 def _cpus(accel: str, guests: int) -> int:
@@ -166,7 +179,7 @@ def _guest(number: int, node: Node, wanted: Wanted, means: _Means) -> Guest:
 
 def _seed(who: Identity, folder: Path, means: _Means) -> Path:
     """The disk that tells a guest who it is, in the form that its image reads."""
-    if means.hardware.image.kernel:
+    if means.hardware.image.seed_is_tar:
         disk = folder / "seed.tar"
         disk.write_bytes(seed_tar(who))
         return disk

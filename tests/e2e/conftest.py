@@ -13,7 +13,7 @@ import pytest
 from builder.cli.options import cache_folder
 from builder.fetch.mirrors import parse_image_mirror, parse_mirror
 from builder.project import Project
-from tests.e2e.parts import CLUSTER, mirror, static_busybox
+from tests.e2e.parts import CLUSTER, as_given, given, mirror, static_busybox
 
 WANTED = os.environ.get("BUNDLER_E2E", "")
 if not WANTED:
@@ -27,13 +27,19 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.skip(reason="not in the core set; make e2e plays it"))
 
 
+def pytest_terminal_summary(terminalreporter, config):
+    """Which parts of the run were upstream's own."""
+    for line in getattr(config, "parts_said", ()):
+        terminalreporter.write_line(line)
+
+
 @dataclass(frozen=True)
 class Real:
     """Options of `bundler` that build from real parts, and folders of this run."""
 
     folder: Path
     options: list
-    cluster: Path = CLUSTER
+    cluster: Path
 
     def project(self, sink):
         chosen = dict(zip(self.options[::2], self.options[1::2], strict=True))
@@ -57,8 +63,10 @@ class Real:
 def real(tmp_path_factory):
     folder = tmp_path_factory.mktemp("e2e")
     os.environ["PATH"] = f"{static_busybox().parent}:{os.environ['PATH']}"  # the rehearsal looks for one there
-    with mirror(folder) as options:
-        yield Real(folder, options)
+    found = given()
+    cluster = as_given(folder, CLUSTER, found)
+    with mirror(folder, cluster, found) as options:
+        yield Real(folder, options, cluster)
 
 
 def traces():

@@ -1,4 +1,4 @@
-"""A mirror of real parts for tests/e2e/cluster.yaml: everything that runs is the real program."""
+"""A mirror of real parts for tests/e2e/cluster.yaml: everything that runs is the real program; upstream's if given."""
 
 from __future__ import annotations
 
@@ -9,13 +9,18 @@ import sys
 from contextlib import contextmanager
 from pathlib import Path
 
+from builder.cli.options import cache_folder
+from builder.config.recipes import load_recipes
+from builder.fetch.store import Store
+from demo.given import Given
 from demo.images import Content
 from demo.mirror import fill, served
 from demo.parts import Parts
-from tests.cluster.programs import kubernetes
+from tests.cluster.programs import VERSION, kubernetes
 from tests.kit import ROOT
 
 CLUSTER = ROOT / "tests" / "e2e" / "cluster.yaml"
+ONE = ROOT / "tests" / "e2e" / "one-node.yaml"
 KEPT = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "bundler-tests"
 
 # PID 1 gets no signal that it does not ask for, and would hold up every stop of a pod for half a minute
@@ -39,13 +44,40 @@ def pause(reference, _arch):
     return Content(f"a real image for {reference}: busybox, which waits", files, {"Entrypoint": WAITS})
 
 
+def given(environ=os.environ):
+    """Upstream's own files: in BUNDLER_ARTIFACTS, or in the store."""
+    folder = environ.get("BUNDLER_ARTIFACTS")
+    assert not folder or Path(folder).is_dir(), f"BUNDLER_ARTIFACTS={folder}: no such folder"
+    return Given(Path(folder) if folder else None, Store(cache_folder(environ)))
+
+
+def as_given(folder, cluster, found):
+    """The cluster file, or a copy with the Kubernetes that is given, and with flannel where flanneld is."""
+    text = cluster.read_text()
+    recipes = load_recipes(ROOT / "recipes")
+    version = found.kubernetes(recipes)
+    if version:
+        text = text.replace(f"version: {VERSION}", f"version: {version}")
+    if all(found.names(recipes[name]) for name in ("flannel", "flannel-cni-plugin")):
+        text = text.replace("backend: static", "backend: flannel-host-gw")
+    if text == cluster.read_text():
+        return cluster
+    copy = folder / cluster.name
+    copy.write_text(text)
+    return copy
+
+
 @contextmanager
-def mirror(folder, cluster=CLUSTER):
+def mirror(folder, cluster=CLUSTER, found=None):
     """The options that make `bundler` build from real parts."""
+    found = found or given()
     command = [sys.executable, "-m", "builder", "plan", cluster, "-o", "json", "--state", folder / "none"]
     planned = json.loads(subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout)
     recipes = folder / "recipes"
-    for line in fill(folder / "files", recipes, planned, Parts(KEPT, kubernetes()), pause):
+    built = kubernetes() if planned["kubernetes"] == VERSION else None
+    for line in fill(folder / "files", recipes, planned, Parts(KEPT, built), pause, found):
         print(line)
+    for name in found.unused():
+        print(f"{name}: given, and not used")
     with served(folder / "files") as url:
         yield ["--recipes", recipes, "--mirror", folder / "files", "--image-mirror", url]

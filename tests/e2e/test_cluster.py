@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import sys
 from xml.etree import ElementTree as ET
 
 import pytest
 
+from builder import __version__
 from builder.build import build, prepare
+from builder.cli.nodes import nodes_shown
 from builder.events import Step
+from builder.rehearse.parts import lines, parts
 from builder.rehearse.play import play
 from builder.rehearse.report import Report, clear, write
 from builder.rehearse.scenarios import chosen, pods, rerun
@@ -37,7 +41,7 @@ def place(real, before):
     cluster = prepare(project).cluster
     dist = build(project).folder
     wanted = Wanted(cluster, cluster.nodes, dist, project.cache)
-    with venue(wanted, tell, lambda entered: print(f"  {entered.node}: {entered.stage}", flush=True)) as made:
+    with nodes_shown(tell, sys.stdout) as watch, venue(wanted, tell, watch) as made:
         yield made
     left = {kind: found - before[kind] for kind, found in traces().items()}
     assert not any(left.values()), left
@@ -84,10 +88,15 @@ def test_the_other_scenarios_pass(place, played, name):
     assert done.result == "passed", done.message
 
 
-def test_report(place, played, tmp_path):
-    clear(tmp_path)
+def test_report(real, place, played, pytestconfig):
+    clear(REPORT)
     stages, timings = place.site.board.stages(), place.site.board.timings()
-    scenarios = tuple(played.values())
-    write(tmp_path, Report("e2e", "v1.20.2", "0", "2026-01-01T00:00:00Z", 1, place.machine, scenarios, stages, timings))
-    assert json.loads((tmp_path / "report.json").read_text())["good"]
-    assert ET.parse(tmp_path / "junit.xml").getroot().get("failures") == "0"
+    cluster, found = place.site.cluster, parts(prepare(real.project(tell)), set(place.site.hosts))
+    started, scenarios = "2026-01-01T00:00:00Z", tuple(played.values())
+    about = (cluster.name, cluster.kubernetes, __version__, started, 1, place.machine, scenarios, stages, timings)
+    write(REPORT, Report(*about, parts=found))
+    told = json.loads((REPORT / "report.json").read_text())
+    assert told["good"]
+    assert len(told["parts"]) >= 12
+    assert ET.parse(REPORT / "junit.xml").getroot().get("failures") == "0"
+    pytestconfig.parts_said = list(lines(found))

@@ -11,24 +11,13 @@ import time
 import pytest
 
 from tests.e2e.conftest import traces
-from tests.e2e.parts import CLUSTER
 from tests.kit import ROOT
 
 
 def start(real, tmp_path, *words):
     # where the tests run in the background, SIGINT is ignored, and so it would be by what they start
-    command = [
-        "env",
-        "--default-signal=INT",
-        sys.executable,
-        "-m",
-        "builder",
-        "rehearse",
-        CLUSTER,
-        "--node",
-        "k8s-node1",
-        *words,
-    ]
+    command = ["env", "--default-signal=INT", sys.executable, "-m", "builder", "rehearse"]
+    command += [real.cluster, "--node", "k8s-node1", *words]
     command += ["--state", tmp_path / "state", "--lock", tmp_path / "lock", "--output", tmp_path / "dist"]
     command += ["--report", tmp_path / "report", *real.options]
     log = (tmp_path / "log").open("w")
@@ -55,3 +44,12 @@ def test_a_killed_rehearsal_leaves_nothing(real, tmp_path, number, moment):
     os.kill(process.pid, number)
     assert process.wait(timeout=60) not in (0, 1) or number == signal.SIGINT
     assert traces() == before
+
+
+def test_a_machine_that_dies_is_seen_at_once(real, tmp_path):
+    process = start(real, tmp_path, "--scenario", "install")
+    wait_for(tmp_path / "log", "k8s-node1: copying", process)
+    (machine,) = [line.split()[0] for line in traces()["processes"] if "-name k8s-node1" in line]
+    os.kill(int(machine), signal.SIGKILL)
+    assert process.wait(timeout=60) == 1
+    assert "k8s-node1: its virtual machine ended" in (tmp_path / "log").read_text()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
@@ -66,3 +69,48 @@ def test_a_machine_that_is_gone_is_no_timeout(tmp_path):
     guest = Guest("n1", IPv4Address("10.1.1.1"), place(tmp_path), Hardware(OURS, 1, 1, "tcg"), network, children, 1)
     with pytest.raises(GuestError, match="n1: its virtual machine ended; no memory"):
         guest.run("true")
+
+
+class Here:
+    """Programs run on this machine, in no namespace."""
+
+    def inside(self, *words):
+        return list(words)
+
+
+@pytest.fixture
+def running(tmp_path, monkeypatch):
+    """A guest whose QEMU and ssh are programs that only wait."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name in ("qemu-system-x86_64", "ssh"):
+        (programs / name).write_text("#!/bin/sh\necho I am here\nexec sleep 300\n")
+        (programs / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    (tmp_path / "disk.qcow2").touch()
+    children = Children()
+    guest = Guest("n1", IPv4Address("10.1.1.1"), place(tmp_path), Hardware(OURS, 1, 1, "tcg"), Here(), children, 1)
+    guest.power_on()
+    yield guest
+    children.end()
+
+
+def test_a_machine_that_is_killed_ends_what_runs_there_within_seconds(running):
+    heard = []
+
+    def kill(line):
+        heard.append(time.monotonic())
+        os.kill(running._qemu.pid, signal.SIGKILL)
+
+    with pytest.raises(GuestError, match="n1: its virtual machine ended"):
+        running.run("sleep 300", timeout=300, listener=kill)
+    assert time.monotonic() - heard[0] < 10
+
+
+def test_nothing_is_asked_of_a_machine_that_is_gone(running):
+    os.kill(running._qemu.pid, signal.SIGKILL)
+    running._qemu.wait()
+    began = time.monotonic()
+    with pytest.raises(GuestError, match="n1: its virtual machine ended"):
+        running.run("true")
+    assert time.monotonic() - began < 10

@@ -10,7 +10,7 @@ from builder.rehearse.machine import MachineError, choose, kvm_fault, require
 
 def test_all_that_is_missing_is_named_with_its_packages():
     with pytest.raises(MachineError) as caught:
-        require(given_image=False, which=lambda name: None if name in {"ip", "mmdebstrap"} else "/x", user=1000)
+        require(None, which=lambda name: None if name in {"ip", "mmdebstrap"} else "/x", user=1000)
     said = str(caught.value)
     assert "root" in said
     assert "ip, mmdebstrap" in said
@@ -19,9 +19,15 @@ def test_all_that_is_missing_is_named_with_its_packages():
 
 
 def test_a_given_image_needs_no_mmdebstrap():
-    require(given_image=True, which=lambda name: None if name == "mmdebstrap" else "/x", user=0)
+    require("cloud-init", which=lambda name: None if name == "mmdebstrap" else "/x", user=0)
     with pytest.raises(MachineError, match="xorriso"):
-        require(given_image=True, which=lambda name: None if name == "xorriso" else "/x", user=0)
+        require("cloud-init", which=lambda name: None if name == "xorriso" else "/x", user=0)
+
+
+def test_what_an_image_without_cloud_init_needs_is_another():
+    require("ssh-key", which=lambda name: None if name in {"mmdebstrap", "xorriso"} else "/x", user=0)
+    with pytest.raises(MachineError, match=r"debugfs, e2fsck: .*apt-get install e2fsprogs"):
+        require("ssh-key", which=lambda name: None if name in {"debugfs", "e2fsck"} else "/x", user=0)
 
 
 def test_kvm_is_taken_only_where_it_works():

@@ -8,15 +8,23 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from builder.errors import BundlerError
+from builder.rehearse.parts import Part
 from builder.rehearse.progress import Board
 from builder.rehearse.report import Played, Report, clear, table, write
+
+PARTS = (
+    Part("kubelet", "v1.24.0", "program", "https://k/kubelet", "upstream"),
+    Part("pause", "3.7", "image", "docker://k/pause:3.7", "upstream"),
+    Part("flannel", "v0.17.0", "program", "https://f/flannel.tgz", "first-download"),
+    Part("crictl", "v1.24.0", "program", "https://c/crictl.tgz", "other-recipe", "STAND-IN"),
+)
 
 
 def report(*results):
     played = tuple(Played(f"s{n}", "shows", result, 1.5, "bad <thing>\x00") for n, result in enumerate(results))
     timings = {"n1": {"booting": 20.0, "copying": 0.2}}
-    stages, notes, unreal = {"n1": "Ready"}, ("a note",), ("crictl: STAND-IN",)
-    return Report("c", "v1", "0", "2026-11-25T00:00:00Z", 9.0, "tcg", played, stages, timings, notes, unreal)
+    stages, notes = {"n1": "Ready"}, ("a note",)
+    return Report("c", "v1", "0", "2026-11-25T00:00:00Z", 9.0, "tcg", played, stages, timings, notes, PARTS)
 
 
 def test_good_is_some_passed_and_none_failed():
@@ -31,6 +39,7 @@ def test_json_and_junit_say_the_same(tmp_path):
     told = json.loads((tmp_path / "report.json").read_text())
     assert told["good"] is False
     assert [item["result"] for item in told["scenarios"]] == ["passed", "failed", "skipped"]
+    assert [(item["name"], item["known"]) for item in told["parts"]] == [(part.name, part.known) for part in PARTS]
     suite = ET.parse(tmp_path / "junit.xml").getroot()
     assert (suite.get("tests"), suite.get("failures"), suite.get("skipped")) == ("3", "1", "1")
     assert [[child.tag for child in case] for case in suite] == [[], ["failure"], ["skipped"]]
@@ -42,7 +51,9 @@ def test_the_table_names_scenarios_nodes_and_stand_ins():
     assert "s1            failed" in said
     assert "booting 20" in said
     assert "copying" not in said
-    assert "NOT THE REAL PART: crictl: STAND-IN" in said
+    assert "upstream's own, by the digests that bundler ships: kubelet v1.24.0, pause 3.7\n" in said
+    assert "nobody publishes a digest: flannel v0.17.0\n" in said
+    assert "NOT UPSTREAM'S, as far as bundler knows: crictl v1.24.0: STAND-IN" in said
 
 
 def test_an_earlier_report_is_replaced_and_nothing_else(tmp_path):
