@@ -156,7 +156,7 @@ class Field:
 
     def set_lease(self, name, subnet=None):
         reservations = self.plans[name].plan.flannel.reservations
-        value = next(item.lease for item in reservations if item.address == HOSTS[name])
+        value = next(item.lease for item in reservations if str(item.address) == HOSTS[name])
         self.etcd.v2("set", f"{KEYS}/subnets/{(subnet or SUBNETS[name]).replace('/', '-')}", value)
 
     def forget(self, name):
@@ -301,12 +301,13 @@ def test_without_both_or_where_neither_fits_it_draws_one(field):
     field.config(SubnetMin="172.7.200.0", SubnetMax="172.7.201.0")
     field.set_lease(ONE)
     field.set_lease(TWO, "172.7.201.0/24")
-    (field.folder / f"{ONE}-subnet.env").write_text(field.plans[ONE].text("/opt/flannel/subnet.env"))
+    other = field.plans[TWO].text("/opt/flannel/subnet.env")
+    (field.folder / f"{ONE}-subnet.env").write_text(other)
     with field.daemon(ONE) as daemon:
         assert "FLANNEL_SUBNET=172.7.200.1/24\n" in daemon.file.read_text()
         assert field.leases() == ["172.7.200.0/24", "172.7.201.0/24"]
-        assert "not compatible with current config, deleting" in daemon.said()
-        assert "not compatible with the Etcd network config, ignoring" in daemon.said()
+        assert "Found lease (172.7.120.0/24) for current IP (10.1.1.120) but not compatible" in daemon.said()
+        assert "Found previously leased subnet (172.7.130.0/24) that is not compatible" in daemon.said()
 
 
 def test_where_no_subnet_is_free_it_gives_up(field):
