@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 
 import pytest
@@ -14,7 +15,7 @@ from builder.rehearse.scenarios import chosen
 from builder.rehearse.steps import ready_nodes
 from builder.rehearse.venue import Wanted, venue
 from tests.e2e.conftest import Real, traces
-from tests.e2e.parts import FLANNEL, mirror
+from tests.e2e.parts import FLANNEL, mirror, static_busybox
 
 pytestmark = pytest.mark.whole
 MASTER, NODE = "k8s-master1", "k8s-node1"
@@ -31,8 +32,8 @@ def backend(request):
 
 
 @pytest.fixture(scope="module")
-def built(real, backend, tmp_path_factory):
-    """The project, and what the build says of it. `real` brings the busybox that pods run."""
+def built(backend, tmp_path_factory):
+    """The project, its cluster, the folder of its bundles, and what the build says."""
     folder = tmp_path_factory.mktemp(backend)
     described = folder / "cluster.yaml"
     described.write_text(FLANNEL.read_text().replace("backend: flannel-host-gw", f"backend: flannel-{backend}"))
@@ -42,7 +43,8 @@ def built(real, backend, tmp_path_factory):
         said.append(str(event))
         tell(event)
 
-    with mirror(folder, described) as options:
+    with mirror(folder, described) as options, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", f"{static_busybox().parent}:{os.environ['PATH']}")  # the rehearsal looks for one there
         project = Real(folder, options, described).project(sink)
         cluster = prepare(project).cluster
         yield project, cluster, build(project).folder, said
