@@ -15,6 +15,7 @@ import sys
 import tarfile
 import tempfile
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,15 +38,22 @@ class Part:
     origin: str
 
 
+def refuser(name: str, version: str) -> Part:
+    """A stand-in that refuses what the real program refuses, and otherwise does nothing."""
+    return Part(standin(name, version), f"STAND-IN for {name}, not the real program")
+
+
 class Parts:
     """Finds programs by component and name; downloads are kept in `cache`.
 
-    `built` is a folder of tools/kubernetes, whose programs come before anything else.
+    `built` is a folder of tools/kubernetes, whose programs come before anything else; `standins` makes, from a name
+    and a version, what is found nowhere.
     """
 
-    def __init__(self, cache: Path, built: Path | None = None) -> None:
+    def __init__(self, cache: Path, built: Path | None = None, standins: Callable[[str, str], Part] = refuser) -> None:
         self._cache = cache
         self._built = built
+        self._standins = standins
         cache.mkdir(parents=True, exist_ok=True)
 
     def program(self, component: str, name: str, version: str) -> Part:
@@ -59,7 +67,7 @@ class Parts:
             found = self._etcd(name)
         elif component in DEBIAN:
             found = self._debian(DEBIAN[component], name)
-        return found or Part(standin(name, version), f"STAND-IN for {name}, not the real program")
+        return found or self._standins(name, version)
 
     def _kubectl(self) -> Part | None:
         folder = self._cache / "kubectl"

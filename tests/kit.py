@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from datetime import datetime, timezone
 from ipaddress import IPv4Address, IPv4Network
@@ -12,6 +13,8 @@ from builder.model.cluster import ApiServer, Cluster, Flannel, Network, Node
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=timezone.utc)
 ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT / "tests" / "data"
+KEPT = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "bundler-tests"
+"""What tests make or fetch once for all runs."""
 SHELLS = (("dash",), ("busybox", "ash"), ("bash",), ("mksh",))
 HOSTS = {"k8s-master1": "10.1.1.100", "k8s-node1": "10.1.1.120", "k8s-node2": "10.1.1.130"}
 

@@ -12,7 +12,7 @@ import pytest
 
 from demo.parts import Parts
 from tests.components import etcd
-from tests.kit import ROOT
+from tests.kit import KEPT, ROOT
 
 UNREACHABLE = 75  # tools/kubernetes: Debian's source cannot be reached; no other failure skips a test
 KUBERNETES = ("kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-scheduler", "kubelet")
@@ -53,9 +53,7 @@ def fill(folder):
         _link(folder / Path(program).name, Path(program))
     kubectl = folder / "kubectl"
     if not kubectl.exists():
-        part = Parts(Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "bundler-tests").program(
-            "kubectl", "kubectl", "v1.24.0"
-        )
+        part = Parts(KEPT).program("kubectl", "kubectl", "v1.24.0")
         assert part.origin.startswith("real"), part.origin
         kubectl.write_bytes(part.content)
         kubectl.chmod(0o755)

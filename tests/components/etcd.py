@@ -25,6 +25,8 @@ class Etcd:
     endpoint: str
     etcdctl: str
     ssl: Path
+    inside: tuple = ()
+    """What comes before a command, so that it runs in etcd's network namespace."""
 
     def v2(self, *arguments, check=True):
         files = [
@@ -35,7 +37,7 @@ class Etcd:
             "--key-file",
             self.ssl / "etcd-key.pem",
         ]
-        command = [self.etcdctl, "--endpoints", self.endpoint, *files, *arguments]
+        command = [*self.inside, self.etcdctl, "--endpoints", self.endpoint, *files, *arguments]
         environ = os.environ | {"ETCDCTL_API": "2"}
         return subprocess.run(command, capture_output=True, text=True, check=check, env=environ).stdout
 
@@ -55,14 +57,14 @@ def free_port():
 
 
 @contextmanager
-def running_etcd(node, folder):
-    """One member; its CA is one made here, in whose name flannel's certificate is issued anew."""
+def running_etcd(node, folder, address="127.0.0.1", inside=()):
+    """One member at an address, in a network namespace where `inside` leads into one; its CA is one made here, in whose name flannel's certificate is issued anew."""
     now = datetime.now(timezone.utc)
     authority = load_ca(make_ca("etcd-ca", "ecdsa-p256", timedelta(days=2), now), "ca", now)
     policy = Policy("ecdsa-p256", timedelta(days=1), timedelta(0))
     spec = next(spec for spec in node.plan.certificates if spec.ca == "etcd")
     client = issue(spec, authority, policy, now)
-    server_spec = CertSpec("etcd", "etcd", "etcd", addresses=("127.0.0.1",), usages=("server", "client"))
+    server_spec = CertSpec("etcd", "etcd", "etcd", addresses=(address,), usages=("server", "client"))
     server = issue(server_spec, authority, policy, now)
     ssl = folder / "ssl"
     ssl.mkdir()
@@ -75,9 +77,10 @@ def running_etcd(node, folder):
     ):
         (ssl / name).write_text(text)
     etcd, etcdctl = programs()
-    endpoint = f"https://127.0.0.1:{free_port()}"
+    endpoint = f"https://{address}:{free_port()}"
     peer = f"http://127.0.0.1:{free_port()}"
     command = [
+        *inside,
         etcd,
         "--data-dir",
         folder / "data",
@@ -104,7 +107,7 @@ def running_etcd(node, folder):
         ssl / "server-key.pem",
     ]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    made = Etcd(endpoint, etcdctl, ssl)
+    made = Etcd(endpoint, etcdctl, ssl, tuple(inside))
     try:
         for _ in range(200):
             if _answers(made):

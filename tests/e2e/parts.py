@@ -1,9 +1,12 @@
-"""A mirror of real parts for tests/e2e/cluster.yaml: everything that runs is the real program; upstream's if given."""
+"""A mirror of real parts for the clusters of tests/e2e, upstream's own where given.
+
+For cluster.yaml everything that runs is the real program; for flannel.yaml all but flannel's two, which no package
+registry holds: working stand-ins take their place (tests/standins/flannel), and their origin says so.
+"""
 
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -15,13 +18,14 @@ from builder.fetch.store import Store
 from demo.given import Given
 from demo.images import Content
 from demo.mirror import fill, served
-from demo.parts import Parts
+from demo.parts import Part, Parts, refuser
 from tests.cluster.programs import VERSION, kubernetes
-from tests.kit import ROOT
+from tests.kit import KEPT, ROOT
+from tests.standins import golang
 
 CLUSTER = ROOT / "tests" / "e2e" / "cluster.yaml"
 ONE = ROOT / "tests" / "e2e" / "one-node.yaml"
-KEPT = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "bundler-tests"
+FLANNEL = ROOT / "tests" / "e2e" / "flannel.yaml"
 
 # PID 1 gets no signal that it does not ask for, and would hold up every stop of a pod for half a minute
 WAITS = ["/busybox", "sh", "-c", "trap 'exit 0' TERM INT; /busybox sleep 2147483647 & wait"]
@@ -67,6 +71,14 @@ def as_given(folder, cluster, found):
     return copy
 
 
+def working(name, version):
+    """flannel's programs as stand-ins that keep its contract; for any other, one that only refuses."""
+    if name not in golang.PROGRAMS:
+        return refuser(name, version)
+    origin = f"STAND-IN for {name}, not the real program, but one that keeps its contract (tests/standins/flannel)"
+    return Part(golang.build(name, version, KEPT).read_bytes(), origin)
+
+
 @contextmanager
 def mirror(folder, cluster=CLUSTER, found=None):
     """The options that make `bundler` build from real parts."""
@@ -75,7 +87,7 @@ def mirror(folder, cluster=CLUSTER, found=None):
     planned = json.loads(subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout)
     recipes = folder / "recipes"
     built = kubernetes() if planned["kubernetes"] == VERSION else None
-    for line in fill(folder / "files", recipes, planned, Parts(KEPT, built), pause, found):
+    for line in fill(folder / "files", recipes, planned, Parts(KEPT, built, working), pause, found):
         print(line)
     for name in found.unused():
         print(f"{name}: given, and not used")

@@ -1,0 +1,3 @@
+module bundler.local/standins/flannel
+
+go 1.19
