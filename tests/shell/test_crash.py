@@ -210,5 +210,5 @@ def test_there_are_points_enough(tmp_path: Path, bundle: Bundle) -> None:
             calls[action] = found.pop()
         finally:
             host.close()
-    print(calls, sum(calls.values()))  # noqa: T201
+    print(calls, sum(calls.values()))
     assert sum(calls.values()) >= ENOUGH
