@@ -50,13 +50,16 @@ not well); 2 --dry-run only: there are changes to make.
 Log: /var/log/bundler/install.log"
 }
 
+# usage_error FORMAT [ARG]...
 usage_error() {
-	die "$1; see ./install.sh --help"
+	express "$@"
+	within '%s; see ./install.sh --help'
+	fail
 }
 
 # set_action NAME: one action a run
 set_action() {
-	[ "$ACTION" = install ] || [ "$ACTION" = "$1" ] || usage_error "$ACTION and $1 do not go together"
+	[ "$ACTION" = install ] || [ "$ACTION" = "$1" ] || usage_error '%s and %s do not go together' "$ACTION" "$1"
 	ACTION=$1
 }
 
@@ -70,13 +73,13 @@ parse_args() {
 		-h) set_action help ;;
 		--root=* | --key=* | --prometheus=* | --output=* | --wait=* | --to=* | --keep-generations=* | --ignore-preflight-errors=*) set_option "${1%%=*}" "${1#*=}" ;;
 		--root | --key | --prometheus | --output | --wait | --to | --keep-generations | --ignore-preflight-errors)
-			[ $# -gt 1 ] || usage_error "$1 needs a value"
+			[ $# -gt 1 ] || usage_error '%s needs a value' "$1"
 			set_option "$1" "$2"
 			shift
 			;;
 		*)
 			! has "${1#--}" "$ACTIONS" || set_action "${1#--}"
-			has "${1#--}" "$ACTIONS" || usage_error "unknown argument: $1"
+			has "${1#--}" "$ACTIONS" || usage_error 'unknown argument: %s' "$1"
 			;;
 		esac
 		shift
@@ -86,17 +89,17 @@ parse_args() {
 
 # check_together: options that only some actions know
 check_together() {
-	[ -z "$DRY" ] || has "$ACTION" "install uninstall rollback repair" || usage_error "--dry-run and $ACTION do not go together"
-	[ -z "$PURGE" ] || [ "$ACTION" = uninstall ] || usage_error "--purge goes with uninstall only"
-	[ -z "$TO" ] || [ "$ACTION" = rollback ] || usage_error "--to goes with rollback only"
+	[ -z "$DRY" ] || has "$ACTION" "install uninstall rollback repair" || usage_error '--dry-run and %s do not go together' "$ACTION"
+	[ -z "$PURGE" ] || [ "$ACTION" = uninstall ] || usage_error '--purge goes with uninstall only'
+	[ -z "$TO" ] || [ "$ACTION" = rollback ] || usage_error '--to goes with rollback only'
 }
 
 set_option() {
-	[ -n "$2" ] || usage_error "$1 needs a value"
+	[ -n "$2" ] || usage_error '%s needs a value' "$1"
 	case $1 in
 	--root) ROOT=$2 ;;
 	--key)
-		[ -f "$2" ] || usage_error "--key: $2 is not a file"
+		[ -f "$2" ] || usage_error '--key: %s is not a file' "$2"
 		KEY=$(from_here "$2")
 		;;
 	--prometheus) METRICS=$(from_here "$2") ;;
@@ -108,19 +111,19 @@ set_option() {
 
 # from_here FILE: its absolute name, before we go to the host's root
 from_here() {
-	from_folder=$(cd "$(dirname -- "$1")" && pwd -P) || usage_error "$1: its folder is not there"
+	from_folder=$(cd "$(dirname -- "$1")" && pwd -P) || usage_error '%s: its folder is not there' "$1"
 	echo "${from_folder%/}/$(basename -- "$1")"
 }
 
 set_number() {
 	case $2 in
-	*[!0-9]* | ??????*) usage_error "$1 takes a number, not $2" ;;
+	*[!0-9]* | ??????*) usage_error '%s takes a number, not %s' "$1" "$2" ;;
 	esac
 	case $1 in
 	--wait) WAIT=$2 ;;
 	--to) TO=$2 ;;
 	--keep-generations)
-		[ "$2" -ge 1 ] || usage_error "--keep-generations takes 1 or more"
+		[ "$2" -ge 1 ] || usage_error '--keep-generations takes 1 or more'
 		KEEP=$2
 		;;
 	esac
@@ -133,7 +136,7 @@ set_ignored() {
 		[ "$ignored_name" != all ] || ignored_name=$IGNORABLE
 		case " $IGNORABLE $IGNORABLE_BY_NAME " in
 		*" $ignored_name "*) IGNORED="$IGNORED $ignored_name" ;;
-		*) usage_error "--ignore-preflight-errors: no such name: $ignored_name; there are: all $IGNORABLE $IGNORABLE_BY_NAME" ;;
+		*) usage_error '--ignore-preflight-errors: no such name: %s; there are: all %s %s' "$ignored_name" "$IGNORABLE" "$IGNORABLE_BY_NAME" ;;
 		esac
 	done
 	IFS=$BLANKS

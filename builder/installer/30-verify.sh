@@ -19,7 +19,7 @@ find_bundle() {
 need_tools() {
 	for tool in awk cat chmod chown cp cut date dd find grep head id ln mkdir mv readlink rm rmdir sed sha256sum \
 		sleep sort stat sync tail tr wc uname xargs; do
-		command -v "$tool" >/dev/null || die "[Commands] $tool is missing; install coreutils, findutils, awk, sed or busybox"
+		command -v "$tool" >/dev/null || die '[Commands] %s is missing; install coreutils, findutils, awk, sed or busybox' "$tool"
 	done
 }
 
@@ -30,7 +30,7 @@ verify_bundle() {
 		damage=$(cd "$HERE/" && "$verify_step" | tr -c '\n -~' '?')
 		[ "$damage" != checked ] || continue
 		printf '%s\n' "${damage%checked}" >&2
-		die "the bundle is damaged or was altered; nothing was written; unpack or copy it again"
+		die 'the bundle is damaged or was altered; nothing was written; unpack or copy it again'
 	done
 }
 

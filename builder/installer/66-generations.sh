@@ -52,17 +52,17 @@ manifest_field() {
 
 # end_state: what is desired is what is installed, and the run has ended
 end_state() {
-	! would "record this bundle in /var/lib/bundler as generation $GENERATION" || return 0
+	! would 'record this bundle in /var/lib/bundler as generation %s' "$GENERATION" || return 0
 	state_text | write_state "generations/$GENERATION/manifest"
 	state_text | write_state manifest
 	end_run
-	say "recorded this bundle in /var/lib/bundler as generation $GENERATION"
+	say 'recorded this bundle in /var/lib/bundler as generation %s' "$GENERATION"
 }
 
 # end_run: the journal is closed, and with it goes what nobody can go back to any more. Under its other name it only
 # says that this tidying has not ended.
 end_run() {
-	[ ! -f "$STATE/journal" ] || mv -f "$STATE/journal" "$STATE/journal.done" || die "the journal could not be closed"
+	[ ! -f "$STATE/journal" ] || mv -f "$STATE/journal" "$STATE/journal.done" || die 'the journal could not be closed'
 	printf '%s\n' "$STATE" | sync_paths
 	prune_origins
 	prune_generations
@@ -119,11 +119,12 @@ list_generations() {
 	need_root
 	need_tools
 	enter_root
-	[ -n "$(generation_numbers)" ] || die "nothing is installed here"
+	[ -n "$(generation_numbers)" ] || die 'nothing is installed here'
 	for number in $(generation_numbers); do
 		generation_file=$STATE/generations/$number/manifest
-		mark=
-		[ "$number" != "$(installed_number)" ] || mark=" (installed)"
-		say "generation $number: Kubernetes $(manifest_field "$generation_file" kubernetes), bundler $(manifest_field "$generation_file" bundler), $(grep -vc '^#' "$generation_file") paths, written $(date -u -r "$generation_file" +%Y-%m-%dT%H:%M:%SZ)$mark"
+		express 'generation %s: Kubernetes %s, bundler %s, %s paths, written %s' "$number" "$(manifest_field "$generation_file" kubernetes)" \
+			"$(manifest_field "$generation_file" bundler)" "$(grep -vc '^#' "$generation_file")" "$(date -u -r "$generation_file" +%Y-%m-%dT%H:%M:%SZ)"
+		[ "$number" != "$(installed_number)" ] || within '%s (installed)'
+		tell
 	done
 }

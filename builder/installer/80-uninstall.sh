@@ -8,13 +8,13 @@ uninstall() {
 	if [ -z "$INSTALLED" ]; then
 		[ -n "$DRY" ] || [ ! -d "$STATE" ] || remove_state
 		purge
-		say "nothing to do: nothing is installed here"
+		say 'nothing to do: nothing is installed here'
 		return 0
 	fi
 	CLUSTER=$(state_field cluster) # the installed one, whose name the blocks carry
 	check_installed_folders
 	check_mounts
-	refuse_problems "this host cannot be cleaned yet"
+	refuse_problems 'this host cannot be cleaned yet'
 	if [ -z "$DRY" ]; then
 		take_lock
 		clean_up
@@ -27,16 +27,16 @@ uninstall() {
 	[ -n "$ROOT" ] || reset_sysctls
 	[ -n "$ROOT" ] || reload_systemd
 	if [ -n "$DRY" ]; then
-		say "would remove the folders that it made, where they are empty, and /var/lib/bundler"
+		say 'would remove the folders that it made, where they are empty, and /var/lib/bundler'
 		purge
-		say "nothing was written"
+		say 'nothing was written'
 		exit 2
 	fi
 	changed_folders | sync_paths
 	remove_state
 	report_kept
 	purge
-	say "done: $REMOVED removed or put back; loaded modules and pods that still run are gone with the next boot"
+	say 'done: %s removed or put back; loaded modules and pods that still run are gone with the next boot' "$REMOVED"
 }
 
 # begin_uninstall: from now on the next run finishes this one. What was there before us is in `origins`.
@@ -51,7 +51,7 @@ begin_uninstall() {
 check_installed_folders() {
 	each check_folder "$(printf '%s\n' "$INSTALLED" | awk '{ sub(/\/[^\/]*$/, "", $6); print $6 }' | sort -u | sed '/^$/d')"
 	for made_folder in $(made_folders); do
-		[ ! -L ".$made_folder" ] || problem Paths "$made_folder was a folder that we made and is a link now; put the folder back"
+		[ ! -L ".$made_folder" ] || problem Paths '%s was a folder that we made and is a link now; put the folder back' "$made_folder"
 	done
 }
 
@@ -63,7 +63,7 @@ made_folders() {
 check_mounts() {
 	for made_folder in $(made_folders) $(printf '%s\n' "$INSTALLED" | awk '$1 == "file" { print $6 }'); do
 		mounted_on=$(mounts_at "${ROOT%/}$made_folder")
-		[ -z "$mounted_on" ] || problem Mounts "something is mounted on $made_folder; unmount it: umount ${ROOT%/}$made_folder"
+		[ -z "$mounted_on" ] || problem Mounts 'something is mounted on %s; unmount it: umount %s' "$made_folder" "${ROOT%/}$made_folder"
 	done
 }
 
@@ -101,7 +101,7 @@ is_original() {
 
 keep_changed() {
 	KEPT="$KEPT$1$NL"
-	say "left $1: it was changed since the install"
+	say 'left %s: it was changed since the install' "$1"
 }
 
 # retire_folder PATH: a folder that was there before us gets its mode back
@@ -112,9 +112,9 @@ retire_folder() {
 # restore_mode KIND - MODE OWNER - PATH
 restore_mode() {
 	[ "$1" = dir ] && [ -d ".$6" ] || return 0
-	! would "give $6 its mode $3 back" || return 0
-	{ chown "$4" ".$6" && chmod "$3" ".$6"; } || die "$6 could not get its mode back"
-	say "gave $6 its mode $3 back"
+	! would 'give %s its mode %s back' "$6" "$3" || return 0
+	{ chown "$4" ".$6" && chmod "$3" ".$6"; } || die '%s could not get its mode back' "$6"
+	say 'gave %s its mode %s back' "$6" "$3"
 }
 
 # reset_sysctls: those that still are what we set
@@ -163,11 +163,11 @@ keep_origin() {
 keep_origin_file() {
 	[ "$1" = file ] || return 0
 	make_parents "$STATE/original$6"
-	cp -p "$FILES/$2" "$STATE/original$6" || die "$6: what stood there before could not be kept"
+	cp -p "$FILES/$2" "$STATE/original$6" || die '%s: what stood there before could not be kept' "$6"
 }
 
 report_kept() {
 	[ -n "$KEPT" ] || return 0
-	warn "left because they were changed since the install (what stood there before is in /var/lib/bundler/original):"
+	warn 'left because they were changed since the install (what stood there before is in /var/lib/bundler/original):'
 	printf '%s' "$KEPT" >&2
 }

@@ -5,16 +5,16 @@ show_status() {
 	need_tools
 	enter_root
 	INSTALLED=$(installed_entries)
-	[ -n "$INSTALLED" ] || die "nothing is installed here"
+	[ -n "$INSTALLED" ] || die 'nothing is installed here'
 	CLUSTER=$(state_field cluster)
 	WELL=1
-	say "node $(state_field node) of cluster $CLUSTER: Kubernetes $(state_field kubernetes), bundler $(state_field bundler)"
-	say "generation $(installed_number) of those that are kept: $(generation_numbers | tr '\n' ' ')"
+	say 'node %s of cluster %s: Kubernetes %s, bundler %s' "$(state_field node)" "$CLUSTER" "$(state_field kubernetes)" "$(state_field bundler)"
+	say 'generation %s of those that are kept: %s' "$(installed_number)" "$(generation_numbers | tr '\n' ' ')"
 	if [ -f "$STATE/journal" ]; then
-		not_well "a run was interrupted ($(journal_field run)); finish it with ./install.sh resume, or undo it with ./install.sh abort"
+		not_well 'a run was interrupted (%s); finish it with ./install.sh resume, or undo it with ./install.sh abort' "$(journal_field run)"
 	fi
 	each status_entry "$(survey "$INSTALLED")"
-	say "$UNCHANGED paths are as installed"
+	say '%s paths are as installed' "$UNCHANGED"
 	if [ -z "$ROOT" ]; then
 		status_units
 	fi
@@ -22,18 +22,19 @@ show_status() {
 	[ -n "$WELL" ]
 }
 
+# not_well FORMAT [ARG]...
 not_well() {
 	WELL=
-	say "$*"
+	say "$@"
 }
 
 # status_entry STATE OURS KIND SHA256 MODE OWNER UNITS PATH [TARGET]
 status_entry() {
 	case $1 in
 	same) UNCHANGED=$((UNCHANGED + 1)) ;;
-	absent) not_well "missing: $8" ;;
-	mode) not_well "mode or owner changed: $8" ;;
-	*) not_well "changed: $8" ;;
+	absent) not_well 'missing: %s' "$8" ;;
+	mode) not_well 'mode or owner changed: %s' "$8" ;;
+	*) not_well 'changed: %s' "$8" ;;
 	esac
 }
 
@@ -41,9 +42,9 @@ status_units() {
 	for unit in $(installed_units); do
 		unit_now=$(unit_state "$unit")
 		if [ "$unit_now" = active ]; then
-			say "$unit: active"
+			say '%s: active' "$unit"
 		else
-			not_well "$unit: ${unit_now:-unknown}"
+			not_well '%s: %s' "$unit" "${unit_now:-unknown}"
 		fi
 	done
 }
@@ -51,8 +52,8 @@ status_units() {
 status_certificates() {
 	days=$(awk -v now="$(date +%s)" -v end="$(state_field not-after)" 'BEGIN { print int((end - now) / 86400) }')
 	if [ "$days" -ge 1 ]; then
-		say "certificates: $days days left"
+		say 'certificates: %s days left' "$days"
 	else
-		not_well "certificates: ended, or within a day of it; build a new bundle"
+		not_well 'certificates: ended, or within a day of it; build a new bundle'
 	fi
 }

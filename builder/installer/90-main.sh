@@ -10,7 +10,7 @@ main() {
 	verify)
 		need_tools
 		verify_bundle
-		say "the bundle is whole"
+		say 'the bundle is whole'
 		;;
 	install) install_bundle ;;
 	uninstall) uninstall ;;
