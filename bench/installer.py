@@ -65,11 +65,11 @@ def _options() -> argparse.Namespace:
 
 
 def _payload(folder: Path, wanted: int) -> list[Path]:
-    """The largest plain files below a folder, until there are so many bytes."""
+    """The largest plain files below a folder, until there are so many bytes: few and large, as a node's programs are."""
     sized = {path: path.lstat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink()}
     chosen, total = [], 0
     for path in sorted(sized, key=lambda path: (-sized[path], str(path))):
-        if sized[path] <= LARGEST and total + sized[path] <= wanted:
+        if sized[path] <= LARGEST and total < wanted:
             chosen.append(path)
             total += sized[path]
     return chosen

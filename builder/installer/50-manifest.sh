@@ -101,9 +101,13 @@ host_stats() {
 	} | awk '{ $2 = substr($2, 1, length($2) - 3); print }'
 }
 
-# host_digests ENTRIES: `digest SHA256 PATH` of the plain files that are there
+# host_digests ENTRIES: `digest SHA256 PATH` of the plain files that are there; what was read just now is not read again
 host_digests() {
-	host_paths file "$1" | xargs -r stat -c '%f %n' 2>/dev/null | awk '/^8/ { print $2 }' |
+	printf '%s\n' "$HASHED"
+	{
+		printf '%s\n' "$HASHED"
+		host_paths file "$1" | xargs -r stat -c '%f %n' 2>/dev/null
+	} | awk '$1 == "digest" { known[$3] = 1 } /^8/ && !($2 in known) { print $2 }' |
 		xargs -r sha256sum | sed 's/^/digest /'
 }
 

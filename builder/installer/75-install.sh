@@ -4,8 +4,8 @@ install_bundle() {
 	need_root
 	need_tools
 	check_folder_safe
-	verify_bundle
 	enter_root
+	verify_bundle
 	DESIRED=$(bundle_entries)
 	check_host
 	check_cluster
@@ -41,7 +41,8 @@ carry_out() {
 	[ -n "$LOCK" ] || take_lock
 	open_state
 	clean_up
-	make_plan # again, now that no other run is at work
+	HASHED=   # of a moment when another run may have been at work
+	make_plan # again, for the same reason
 	open_log
 	begin_state
 	apply_plan
