@@ -83,7 +83,7 @@ abort_run() {
 
 # tidy_state: what a run left that died before it began to change anything, or after it had ended
 tidy_state() {
-	[ -d "$STATE" ] || return 0
+	[ -d "$STATE" ] || [ -d "$STATE.new" ] || return 0
 	take_lock
 	clean_up
 	if [ -f "$STATE/manifest" ]; then

@@ -6,7 +6,7 @@ uninstall() {
 	enter_root
 	INSTALLED=$(installed_entries)
 	if [ -z "$INSTALLED" ]; then
-		[ -n "$DRY" ] || [ ! -d "$STATE" ] || remove_state
+		[ -n "$DRY" ] || tidy_state
 		purge
 		say 'nothing to do: nothing is installed here'
 		return 0
@@ -133,6 +133,7 @@ reset_sysctl() {
 # remove_state: the folders that we made, the log and the state. What stood where something is left, stays. The order
 # lets the next run go on wherever this one dies: the lists go only when nothing depends on them any more.
 remove_state() {
+	rm -rf "$STATE.new"
 	made=$(made_folders | sort -r)
 	each keep_origin "$KEPT"
 	LOG=
