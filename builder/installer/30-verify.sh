@@ -11,7 +11,7 @@ find_bundle() {
 	*) HERE=./$HERE ;;
 	esac
 	# the x keeps a newline at the end of the folder's name
-	HERE=$(cd "$HERE" && pwd -P && echo x) || die "the bundle's folder cannot be entered"
+	HERE=$(cd "$HERE" && pwd -P && echo x) || die "the bundle's folder cannot be entered; move the bundle to another folder, as /root, and run ./install.sh there"
 	HERE=${HERE%?x}
 }
 
@@ -23,13 +23,14 @@ need_tools() {
 	done
 }
 
-# verify_bundle: every step prints what is wrong, and `checked` at its end: a step that broke off is no success
+# verify_bundle: every step prints what is wrong, and `checked` at its end: a step that broke off is no success. Some
+# lines are enough: what is wrong with every file must not be too long for a shell whose printf is a program.
 verify_bundle() {
 	check_signature
 	for verify_step in odd_files sums_against_files content_against_sums manifest_against_sums; do
-		damage=$(cd "$HERE/" && "$verify_step" | tr -c '\n -~' '?')
+		damage=$(cd "$HERE/" && "$verify_step" | tr -c '\n -~' '?' | awk 'NR <= 20 || $0 == "checked"')
 		[ "$damage" != checked ] || continue
-		printf '%s\n' "${damage%checked}" >&2
+		printf '%s\n' "${damage%checked}" | if [ -n "$CHINESE" ]; then chinese_damage; else cat; fi >&2
 		die 'the bundle is damaged or was altered; nothing was written; unpack or copy it again'
 	done
 }
