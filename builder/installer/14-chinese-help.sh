@@ -2,7 +2,7 @@
 
 chinese_usage() {
 	printf '%s\n' "用法：./install.sh [操作] [选项]...
-在没有网络的情况下，将本机安装为集群 $CLUSTER 的节点 $NODE（Kubernetes $KUBERNETES）。
+在没有网络的情况下，将本机配置为集群 $CLUSTER 的节点 $NODE（Kubernetes $KUBERNETES）。
 
 操作（省略时为 install；每个操作前也可以加 --）：
   uninstall     停止各单元，删除已安装的内容，恢复安装前的原文件
@@ -23,7 +23,7 @@ chinese_usage() {
   --root DIR    对 DIR 中的系统镜像进行操作；不启动任何程序，也不检查本机
   --wait SECONDS
                 等待各单元启动的最长秒数（默认 180）；超时则回滚到上一代
-  --to N        与 rollback 一起使用：要回滚到的代号
+  --to N        与 rollback 一起使用：回滚到第 N 代
   --purge       与 uninstall 一起使用：同时删除 etcd、kubelet 和 containerd 的数据
   --keep-generations N
                 保留多少代，包括新安装的一代（默认 3）
