@@ -6,6 +6,7 @@
 
 set -euf # -f: no globbing, so that a word that is split is only split
 umask 077
+READER=${LC_ALL:-${LC_MESSAGES:-${LANG:-}}} # the locale of whoever reads what we say
 LC_ALL=C
 export LC_ALL
 unset CDPATH
@@ -35,6 +36,7 @@ REQUIRE_SIGNATURE=
 METRICS=
 OUTPUT=
 JSON=
+CHINESE=
 WORK=
 BEGUN=$(date +%s)
 

@@ -115,6 +115,13 @@ die() {
 	fail
 }
 
+# die_of_disk FORMAT [ARG]...: something could not be written or removed
+die_of_disk() {
+	express "$@"
+	within '%s; look for a file system that is full or read-only (df -h, dmesg), then run ./install.sh again'
+	fail
+}
+
 # would FORMAT [ARG]...: in a dry run says what would be done and succeeds; fails in a real one. The key is the whole
 # message, with its `would `.
 would() {

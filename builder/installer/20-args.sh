@@ -8,6 +8,10 @@ IGNORABLE_BY_NAME='Hostname Address'
 ACTIONS='install uninstall rollback generations resume abort status check repair support verify help version'
 
 usage() {
+	if [ -n "$CHINESE" ]; then
+		chinese_usage
+		return 0
+	fi
 	printf '%s\n' "Usage: ./install.sh [ACTION] [OPTION]...
 Makes this host the node $NODE of the cluster $CLUSTER (Kubernetes $KUBERNETES), without a network.
 
@@ -41,6 +45,7 @@ Options:
                 with check: write metrics for the node exporter's textfile collector
   --output FILE with support: the archive to write
   --json        progress for machines: one JSON object a line
+  --lang zh|en  the language of the messages (default: as LC_ALL, LC_MESSAGES or LANG say)
   --ignore-preflight-errors NAME[,NAME]...
                 $IGNORABLE,
                 or all of these; and, only by name: $IGNORABLE_BY_NAME
@@ -71,8 +76,8 @@ parse_args() {
 		--json) JSON=1 ;;
 		--require-signature) REQUIRE_SIGNATURE=1 ;;
 		-h) set_action help ;;
-		--root=* | --key=* | --prometheus=* | --output=* | --wait=* | --to=* | --keep-generations=* | --ignore-preflight-errors=*) set_option "${1%%=*}" "${1#*=}" ;;
-		--root | --key | --prometheus | --output | --wait | --to | --keep-generations | --ignore-preflight-errors)
+		--root=* | --key=* | --prometheus=* | --output=* | --wait=* | --to=* | --keep-generations=* | --lang=* | --ignore-preflight-errors=*) set_option "${1%%=*}" "${1#*=}" ;;
+		--root | --key | --prometheus | --output | --wait | --to | --keep-generations | --lang | --ignore-preflight-errors)
 			[ $# -gt 1 ] || usage_error '%s needs a value' "$1"
 			set_option "$1" "$2"
 			shift
@@ -105,13 +110,14 @@ set_option() {
 	--prometheus) METRICS=$(from_here "$2") ;;
 	--output) OUTPUT=$(from_here "$2") ;;
 	--wait | --to | --keep-generations) set_number "$1" "$2" ;;
+	--lang) set_language "$2" ;;
 	--ignore-preflight-errors) set_ignored "$2" ;;
 	esac
 }
 
 # from_here FILE: its absolute name, before we go to the host's root
 from_here() {
-	from_folder=$(cd "$(dirname -- "$1")" && pwd -P) || usage_error '%s: its folder is not there' "$1"
+	from_folder=$(cd "$(dirname -- "$1")" && pwd -P) || usage_error '%s: its folder is not there; make it first' "$1"
 	echo "${from_folder%/}/$(basename -- "$1")"
 }
 

@@ -11,7 +11,7 @@ find_bundle() {
 	*) HERE=./$HERE ;;
 	esac
 	# the x keeps a newline at the end of the folder's name
-	HERE=$(cd "$HERE" && pwd -P && echo x) || die "the bundle's folder cannot be entered"
+	HERE=$(cd "$HERE" && pwd -P && echo x) || die "the bundle's folder cannot be entered; move the bundle to another folder, as /root, and run ./install.sh there"
 	HERE=${HERE%?x}
 }
 
@@ -23,7 +23,8 @@ need_tools() {
 	done
 }
 
-# verify_bundle: every step prints what is wrong, and `checked` at its end: a step that broke off is no success
+# verify_bundle: every step prints what is wrong, and `checked` at its end: a step that broke off is no success. Some
+# lines are enough: what is wrong with every file must not be too long for a shell whose printf is a program.
 verify_bundle() {
 	check_signature
 	verify_step odd_files
@@ -35,9 +36,9 @@ verify_bundle() {
 
 # verify_step FUNCTION: runs in the bundle's folder
 verify_step() {
-	damage=$(cd "$HERE/" && "$1" | tr -c '\n -~' '?')
+	damage=$(cd "$HERE/" && "$1" | tr -c '\n -~' '?' | awk 'NR <= 20 || $0 == "checked"')
 	[ "$damage" != checked ] || return 0
-	printf '%s\n' "${damage%checked}" >&2
+	printf '%s\n' "${damage%checked}" | if [ -n "$CHINESE" ]; then chinese_damage; else cat; fi >&2
 	die 'the bundle is damaged or was altered; nothing was written; unpack or copy it again'
 }
 

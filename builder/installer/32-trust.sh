@@ -39,6 +39,6 @@ check_signature() {
 	elif [ -n "$REQUIRE_SIGNATURE" ] || [ "$KEY" != /etc/bundler/trusted.pub ]; then
 		die '[Signature] the bundle is not signed; nothing was written; build it with --sign-key'
 	else
-		warn '[Signature] the bundle is not signed, though this host has a key to check with'
+		warn '[Signature] the bundle is not signed, though this host has a key to check with; build it with --sign-key'
 	fi
 }

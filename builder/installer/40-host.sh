@@ -14,8 +14,8 @@ enter_root() {
 	/*) ;;
 	*) ROOT=./$ROOT ;;
 	esac
-	[ -d "$ROOT" ] || die '--root: %s is not a folder' "$ROOT"
-	cd "$ROOT/" || die '--root: %s cannot be entered' "$ROOT"
+	[ -d "$ROOT" ] || die "--root: %s is not a folder; give the folder that holds the image's tree" "$ROOT"
+	cd "$ROOT/" || die '--root: %s cannot be entered; give a folder that root may enter' "$ROOT"
 	ROOT=$(pwd -P && echo x)
 	ROOT=${ROOT%?x}
 }

@@ -16,11 +16,11 @@ preflight() {
 
 check_systemd() {
 	if [ ! -d ./run/systemd/system ] || ! command -v systemctl >/dev/null; then
-		problem Systemd 'systemd does not run here; the units need it'
+		problem Systemd 'systemd does not run here, and the units need it; install on a host that systemd has booted'
 		return 0
 	fi
 	systemd_version=$(systemctl --version | awk 'NR == 1 { print $2 + 0 }')
-	[ "$systemd_version" -ge 232 ] || problem Systemd 'systemd %s is too old; 232 or newer is needed' "$systemd_version"
+	[ "$systemd_version" -ge 232 ] || problem Systemd 'systemd %s is too old; 232 or newer is needed; upgrade the system' "$systemd_version"
 }
 
 # check_commands: what the kubelet, kube-proxy and our own units call
@@ -30,7 +30,7 @@ check_commands() {
 		command -v "$tool" >/dev/null || missing="$missing $tool"
 	done
 	[ -z "$missing" ] || problem Commands 'missing:%s; install the packages that hold them (iproute2, iptables, kmod, procps, util-linux, ipset)' "$missing"
-	command -v conntrack >/dev/null || warn 'conntrack is missing: UDP flows to Services that moved stay stale for a while'
+	command -v conntrack >/dev/null || warn 'conntrack is missing: UDP flows to Services that moved stay stale for a while; install conntrack (conntrack-tools)'
 }
 
 # bundle_lines FOLDER: the lines of the desired files in that folder of the host, without comments
@@ -99,7 +99,7 @@ port_problem() {
 	if [ -n "$2" ] && [ -r "./proc/$2/comm" ]; then
 		problem Ports 'port %s is in use by %s (process %s); stop it' "$1" "$(cat "./proc/$2/comm")" "$2"
 	else
-		problem Ports 'port %s is in use by an unknown process; stop it' "$1"
+		problem Ports 'port %s is in use by an unknown process; find it with ss -ltnp and stop it' "$1"
 	fi
 }
 
@@ -139,7 +139,7 @@ check_existing() {
 check_unit_is_ours() {
 	unit_file=$UNIT_FOLDER/$1
 	if there ".$unit_file"; then
-		owned_or_equal "$unit_file" || problem ExistingKubernetes '%s is there and not ours; remove it' "$unit_file"
+		owned_or_equal "$unit_file" || problem ExistingKubernetes '%s is there and not ours; stop its unit and move it away' "$unit_file"
 		return 0
 	fi
 	case $(unit_state "$1") in

@@ -17,7 +17,7 @@ check_surroundings() {
 check_kernel() {
 	kernel=$(uname -r)
 	printf '%s\n' "$kernel" | awk -F '[.-]' '{ exit !($1 * 1000 + $2 >= 3010) }' ||
-		problem Kernel 'the kernel is %s; Kubernetes needs 3.10 or newer' "$kernel"
+		problem Kernel 'the kernel is %s; Kubernetes needs 3.10 or newer; upgrade it and reboot' "$kernel"
 	lacking=
 	for feature in overlay nf_conntrack nf_nat xt_comment xt_mark xt_conntrack xt_nat xt_statistic; do
 		module_present "$feature" || modprobe -n -q "$feature" 2>/dev/null || lacking="$lacking $feature"
@@ -84,7 +84,7 @@ check_noexec() {
 		esac
 	done
 	case ,$(mount_options /tmp), in
-	*,noexec,*) warn '/tmp is mounted noexec: tools that unpack themselves there do not run' ;;
+	*,noexec,*) warn '/tmp is mounted noexec: tools that unpack themselves there do not run; if one is needed: mount -o remount,exec /tmp' ;;
 	esac
 }
 
@@ -148,7 +148,7 @@ check_routes() {
 			for (i = 1; i <= count; i++) if (overlap($1, network[i])) print $1, "overlaps", network[i]
 		}' | tr '\n' ',')
 	[ -z "$overlapping" ] || problem Routes "a route of this host leads into the cluster's networks: %s; remove the route, or give the cluster other networks (network.podCIDR, network.serviceCIDR)" "${overlapping%,}"
-	ip -4 route show 2>/dev/null | grep -q '^default' || warn "there is no default route: programs that look for one to find this host's address fail; the kubelet is told %s" "$ADDRESS"
+	ip -4 route show 2>/dev/null | grep -q '^default' || warn "there is no default route: programs that look for one to find this host's address fail; the kubelet is told %s; add a route if others need one" "$ADDRESS"
 }
 
 # check_cloud_init: it would write /etc/hosts anew at each boot

@@ -38,7 +38,7 @@ stage_entry() {
 
 stage_file() {
 	source_of file "$4" "$8"
-	{ cp "$SOURCE" "$ASIDE" && chown "$6" "$ASIDE" && chmod "$5" "$ASIDE"; } || die '%s could not be written' "$8"
+	{ cp "$SOURCE" "$ASIDE" && chown "$6" "$ASIDE" && chmod "$5" "$ASIDE"; } || die_of_disk '%s could not be written' "$8"
 }
 
 # stage_link PATH SHA256 [TARGET]: an odd target is kept as a file's content, so that no word is split
@@ -48,17 +48,17 @@ stage_link() {
 		link_target=$(cat "$FILES/$2" && echo x)
 		link_target=${link_target%x}
 	fi
-	ln -s "$link_target" "$ASIDE" || die '%s could not be linked' "$1"
+	ln -s "$link_target" "$ASIDE" || die_of_disk '%s could not be linked' "$1"
 }
 
 # stage_block PATH SHA256: the rest of the file, its mode and its owner stay as they are
 stage_block() {
 	source_of block "$2" "$1"
 	if [ -f ".$1" ]; then
-		cp -p ".$1" "$ASIDE" || die '%s could not be copied' "$1"
-		with_block "$1" "$SOURCE" >"$ASIDE" || die '%s could not be written' "$1"
+		cp -p ".$1" "$ASIDE" || die_of_disk '%s could not be copied' "$1"
+		with_block "$1" "$SOURCE" >"$ASIDE" || die_of_disk '%s could not be written' "$1"
 	else
-		{ with_block "$1" "$SOURCE" >"$ASIDE" && chmod 0644 "$ASIDE"; } || die '%s could not be written' "$1"
+		{ with_block "$1" "$SOURCE" >"$ASIDE" && chmod 0644 "$ASIDE"; } || die_of_disk '%s could not be written' "$1"
 	fi
 }
 
@@ -91,12 +91,12 @@ rename_to() {
 # move_to FROM PATH: mv would move into a folder that a link points to
 move_to() {
 	[ ! -L "$2" ] || [ ! -d "$2" ] || rm -f "$2"
-	mv -f "$1" "$2" || die '%s could not be written' "$2"
+	mv -f "$1" "$2" || die_of_disk '%s could not be written' "$2"
 }
 
 # sync_paths: the files and folders on stdin are on the disk after this. A sync that takes no names writes all.
 sync_paths() {
-	xargs -r sync 2>/dev/null || sync || die 'the disk could not be written to (sync failed)'
+	xargs -r sync 2>/dev/null || sync || die 'the disk could not be written to (sync failed); look for its errors with dmesg, then run ./install.sh again'
 }
 
 # remove_asides FOLDERS: what a run that was killed left beside its places

@@ -141,11 +141,11 @@ keep_content() {
 	TEMP=$FILES/.new
 	rm -f "$TEMP"
 	if [ "$1" = link ]; then
-		printf '%s' "$(readlink ".$6")" >"$TEMP" || die '%s could not be kept' "$6"
+		printf '%s' "$(readlink ".$6")" >"$TEMP" || die_of_disk '%s could not be kept' "$6"
 	elif [ "$(size_of ".$6")" -le "$SMALL" ] || ! ln ".$6" "$TEMP" 2>/dev/null; then
-		cp -p ".$6" "$TEMP" || die '%s could not be kept' "$6"
+		cp -p ".$6" "$TEMP" || die_of_disk '%s could not be kept' "$6"
 	fi
-	mv -f "$TEMP" "$FILES/$2" || die '%s could not be kept' "$6"
+	mv -f "$TEMP" "$FILES/$2" || die_of_disk '%s could not be kept' "$6"
 	TEMP=
 }
 
@@ -162,7 +162,7 @@ small_sources() {
 keep_source() {
 	source_of "$1" "$2" "$3"
 	TEMP=$FILES/.new
-	{ cp "$SOURCE" "$TEMP" && mv -f "$TEMP" "$FILES/$2"; } || die '%s could not be kept' "$3"
+	{ cp "$SOURCE" "$TEMP" && mv -f "$TEMP" "$FILES/$2"; } || die_of_disk '%s could not be kept' "$3"
 	TEMP=
 }
 
@@ -170,9 +170,9 @@ keep_source() {
 write_state() {
 	make_parents "$STATE/$1"
 	TEMP=$STATE/.new
-	cat >"$TEMP" || die '/var/lib/bundler/%s could not be written' "$1"
+	cat >"$TEMP" || die_of_disk '/var/lib/bundler/%s could not be written' "$1"
 	printf '%s\n' "$TEMP" | sync_paths
-	mv -f "$TEMP" "$STATE/$1" || die '/var/lib/bundler/%s could not be written' "$1"
+	mv -f "$TEMP" "$STATE/$1" || die_of_disk '/var/lib/bundler/%s could not be written' "$1"
 	TEMP=
 	printf '%s\n' "$STATE" | sync_paths
 }
@@ -183,10 +183,10 @@ open_state() {
 	if [ ! -d "$STATE" ]; then
 		make_parents "$STATE"
 		rm -rf "$STATE.new"
-		mkdir "$STATE.new" || die '/var/lib/bundler could not be made'
+		mkdir "$STATE.new" || die_of_disk '/var/lib/bundler could not be made'
 		printf '%s\n' "$MISSING" | awk 'NF { print "absent - - - -", $1 }' >"$STATE.new/origins"
 		printf '%s\n' "$STATE.new/origins" | sync_paths
-		mv "$STATE.new" "$STATE" || die '/var/lib/bundler could not be made'
+		mv "$STATE.new" "$STATE" || die_of_disk '/var/lib/bundler could not be made'
 	fi
-	{ chmod 0700 "$STATE" && mkdir -p "$FILES"; } || die '/var/lib/bundler could not be made'
+	{ chmod 0700 "$STATE" && mkdir -p "$FILES"; } || die_of_disk '/var/lib/bundler could not be made'
 }

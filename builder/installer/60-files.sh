@@ -15,7 +15,7 @@ make_parents() {
 
 # make_folder PATH: it has its mode from the first moment on, as nobody would correct it after a lost power
 make_folder() {
-	[ -d "$1" ] || (umask 022 && mkdir "$1" && chown 0:0 "$1") || die '%s could not be made' "$1"
+	[ -d "$1" ] || (umask 022 && mkdir "$1" && chown 0:0 "$1") || die_of_disk '%s could not be made' "$1"
 }
 
 # put_dir PATH MODE OWNER: a folder with that mode
@@ -23,7 +23,7 @@ put_dir() {
 	! would 'make %s with mode %s' "$1" "$2" || return 0
 	make_parents ".$1"
 	make_folder ".$1"
-	{ chown "$3" ".$1" && chmod "$2" ".$1"; } || die '%s could not be given mode %s' "$1" "$2"
+	{ chown "$3" ".$1" && chmod "$2" ".$1"; } || die_of_disk '%s could not be given mode %s' "$1" "$2"
 	say 'made %s with mode %s' "$1" "$2"
 }
 
@@ -34,7 +34,7 @@ put_file() {
 		return 0
 	fi
 	if [ "$1" = mode ]; then
-		{ chown "$6" ".$8" && chmod "$5" ".$8"; } || die '%s could not be given mode %s' "$8" "$5"
+		{ chown "$6" ".$8" && chmod "$5" ".$8"; } || die_of_disk '%s could not be given mode %s' "$8" "$5"
 	else
 		rename_to ".$8"
 	fi
@@ -114,7 +114,7 @@ put_back() {
 		say 'put back %s' "$1"
 	elif there ".$1"; then
 		! would 'remove %s' "$1" || return 0
-		rm -f ".$1" || die '%s could not be removed' "$1"
+		rm -f ".$1" || die_of_disk '%s could not be removed' "$1"
 		REMOVED=$((REMOVED + 1))
 		say 'removed %s' "$1"
 	fi
@@ -129,7 +129,7 @@ check_origin() {
 	aside_of ".$1"
 	origin_digest=${2#file }
 	[ "$(sha256sum <"$ASIDE" | cut -d ' ' -f 1)" = "${origin_digest%% *}" ] ||
-		die 'what stood at %s is not whole any more in /var/lib/bundler/files; nothing was put there' "$1"
+		die 'what stood at %s is not whole any more in /var/lib/bundler/files; nothing was put there; put a copy of it, with that sha256, at /var/lib/bundler/files/%s, then run this again' "$1" "${origin_digest%% *}"
 }
 
 # take_out_block PATH: our lines leave the file; the rest of it stays as it is now
@@ -142,7 +142,7 @@ take_out_block() {
 	! would 'take the block out of %s' "$1" || return 0
 	aside_of ".$1"
 	STAGED="- $ASIDE$NL"
-	{ cp -p ".$1" "$ASIDE" && without_block "$1" >"$ASIDE"; } || die '%s could not be written' "$1"
+	{ cp -p ".$1" "$ASIDE" && without_block "$1" >"$ASIDE"; } || die_of_disk '%s could not be written' "$1"
 	rename_to ".$1"
 	STAGED=
 	REMOVED=$((REMOVED + 1))

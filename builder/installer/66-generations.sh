@@ -62,7 +62,7 @@ end_state() {
 # end_run: the journal is closed, and with it goes what nobody can go back to any more. Under its other name it only
 # says that this tidying has not ended.
 end_run() {
-	[ ! -f "$STATE/journal" ] || mv -f "$STATE/journal" "$STATE/journal.done" || die 'the journal could not be closed'
+	[ ! -f "$STATE/journal" ] || mv -f "$STATE/journal" "$STATE/journal.done" || die_of_disk 'the journal could not be closed'
 	printf '%s\n' "$STATE" | sync_paths
 	prune_origins
 	prune_generations
@@ -119,7 +119,7 @@ list_generations() {
 	need_root
 	need_tools
 	enter_root
-	[ -n "$(generation_numbers)" ] || die 'nothing is installed here'
+	[ -n "$(generation_numbers)" ] || die 'nothing is installed here; run ./install.sh first'
 	for number in $(generation_numbers); do
 		generation_file=$STATE/generations/$number/manifest
 		express 'generation %s: Kubernetes %s, bundler %s, %s paths, written %s' "$number" "$(manifest_field "$generation_file" kubernetes)" \

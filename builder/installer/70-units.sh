@@ -83,7 +83,7 @@ units_to() {
 
 load_module() {
 	! would 'load the module %s' "$1" || return 0
-	modprobe "$1" || die 'the module %s could not be loaded' "$1"
+	modprobe "$1" || die 'the module %s could not be loaded; see: modprobe -v %s; dmesg' "$1" "$1"
 	say 'loaded the module %s' "$1"
 }
 
@@ -92,19 +92,19 @@ set_sysctl() {
 	sysctl_key=$1
 	shift
 	! would 'set %s = %s' "$sysctl_key" "$*" || return 0
-	sysctl -w "$sysctl_key=$*" >/dev/null || die '%s could not be set' "$sysctl_key"
+	sysctl -w "$sysctl_key=$*" >/dev/null || die '%s could not be set; see what forbids it (sysctl %s; dmesg), then run ./install.sh again' "$sysctl_key" "$sysctl_key"
 	say 'set %s = %s' "$sysctl_key" "$*"
 }
 
 create_tmpfiles() {
 	! would 'create what %s lists' "$1" || return 0
-	systemd-tmpfiles --create "$1" || die 'systemd-tmpfiles could not create what %s lists' "$1"
+	systemd-tmpfiles --create "$1" || die 'systemd-tmpfiles could not create what %s lists; see what it says above, then run ./install.sh again' "$1"
 	say 'created what %s lists' "$1"
 }
 
 reload_systemd() {
 	! would 'reload systemd' || return 0
-	systemctl daemon-reload || die 'systemctl daemon-reload failed'
+	systemctl daemon-reload || die 'systemctl daemon-reload failed; see: journalctl -n 50; then run ./install.sh again'
 	say 'reloaded systemd'
 }
 

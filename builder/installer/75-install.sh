@@ -142,7 +142,7 @@ settle() {
 	before=$(journal_field from)
 	if [ "$ACTION" = rollback ] || [ "${before:-0}" = 0 ] || [ "$before" = "$GENERATION" ]; then
 		end_state
-		die 'everything is installed, but not every unit is active; what they lack may be another host (etcd, the API server)'
+		die 'everything is installed, but not every unit is active; what they lack may be another host (etcd, the API server); put right what the lines above name, then run ./install.sh again'
 	fi
 	failed_generation=$GENERATION
 	warn 'generation %s did not come up; generation %s is put back' "$failed_generation" "$before"

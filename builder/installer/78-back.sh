@@ -173,7 +173,7 @@ undo_absent() {
 	if [ -d ".$6" ] && [ ! -L ".$6" ]; then
 		rmdir ".$6" 2>/dev/null || : # not empty: someone else uses it by now, or the state lies in it
 	elif there ".$6"; then
-		rm -f ".$6" || die '%s could not be removed' "$6"
+		rm -f ".$6" || die_of_disk '%s could not be removed' "$6"
 		REMOVED=$((REMOVED + 1))
 		say 'removed %s' "$6"
 	fi
@@ -188,7 +188,7 @@ rollback() {
 	fi
 	! end_other_tidying || return 0
 	rollback_number=$(installed_number)
-	[ "$rollback_number" != 0 ] || die 'nothing is installed here'
+	[ "$rollback_number" != 0 ] || die 'nothing is installed here; run ./install.sh first'
 	[ -n "$TO" ] || TO=$(generation_numbers | awk -v now="$rollback_number" '$1 < now { last = $1 } END { print last }')
 	[ -n "$TO" ] || die 'there is no generation before %s; see ./install.sh generations' "$rollback_number"
 	[ -f "$STATE/generations/$TO/manifest" ] || die 'there is no generation %s; see ./install.sh generations' "$TO"

@@ -113,7 +113,7 @@ retire_folder() {
 restore_mode() {
 	[ "$1" = dir ] && [ -d ".$6" ] || return 0
 	! would 'give %s its mode %s back' "$6" "$3" || return 0
-	{ chown "$4" ".$6" && chmod "$3" ".$6"; } || die '%s could not get its mode back' "$6"
+	{ chown "$4" ".$6" && chmod "$3" ".$6"; } || die_of_disk '%s could not get its mode back' "$6"
 	say 'gave %s its mode %s back' "$6" "$3"
 }
 
@@ -164,7 +164,7 @@ keep_origin() {
 keep_origin_file() {
 	[ "$1" = file ] || return 0
 	make_parents "$STATE/original$6"
-	cp -p "$FILES/$2" "$STATE/original$6" || die '%s: what stood there before could not be kept' "$6"
+	cp -p "$FILES/$2" "$STATE/original$6" || die_of_disk '%s: what stood there before could not be kept' "$6"
 }
 
 report_kept() {

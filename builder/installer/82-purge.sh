@@ -22,9 +22,9 @@ purge_folder() {
 	if [ -L ".$1" ]; then
 		problem Mounts '%s is a link; remove what it leads to by hand' "$1"
 	elif [ -n "$mounted_below" ]; then
-		problem Mounts 'something is mounted in %s: %s' "$1" "$mounted_below"
+		problem Mounts 'something is mounted in %s: %s; unmount it' "$1" "$mounted_below"
 	else
-		rm -rf ".$1" || die '%s could not be removed' "$1"
+		rm -rf ".$1" || die_of_disk '%s could not be removed' "$1"
 		say 'removed %s and all in it' "$1"
 	fi
 }

@@ -5,7 +5,7 @@ show_status() {
 	need_tools
 	enter_root
 	INSTALLED=$(installed_entries)
-	[ -n "$INSTALLED" ] || die 'nothing is installed here'
+	[ -n "$INSTALLED" ] || die 'nothing is installed here; run ./install.sh first'
 	CLUSTER=$(state_field cluster)
 	WELL=1
 	say 'node %s of cluster %s: Kubernetes %s, bundler %s' "$(state_field node)" "$CLUSTER" "$(state_field kubernetes)" "$(state_field bundler)"
@@ -13,8 +13,10 @@ show_status() {
 	if [ -f "$STATE/journal" ]; then
 		not_well 'a run was interrupted (%s); finish it with ./install.sh resume, or undo it with ./install.sh abort' "$(journal_field run)"
 	fi
+	DRIFTED=
 	each status_entry "$(survey "$INSTALLED")"
 	say '%s paths are as installed' "$UNCHANGED"
+	[ -z "$DRIFTED" ] || say 'put the others back with: ./install.sh repair'
 	if [ -z "$ROOT" ]; then
 		status_units
 	fi
@@ -28,13 +30,19 @@ not_well() {
 	say "$@"
 }
 
+# drift FORMAT PATH
+drift() {
+	DRIFTED=1
+	not_well "$@"
+}
+
 # status_entry STATE OURS KIND SHA256 MODE OWNER UNITS PATH [TARGET]
 status_entry() {
 	case $1 in
 	same) UNCHANGED=$((UNCHANGED + 1)) ;;
-	absent) not_well 'missing: %s' "$8" ;;
-	mode) not_well 'mode or owner changed: %s' "$8" ;;
-	*) not_well 'changed: %s' "$8" ;;
+	absent) drift 'missing: %s' "$8" ;;
+	mode) drift 'mode or owner changed: %s' "$8" ;;
+	*) drift 'changed: %s' "$8" ;;
 	esac
 }
 
@@ -44,7 +52,7 @@ status_units() {
 		if [ "$unit_now" = active ]; then
 			say '%s: active' "$unit"
 		else
-			not_well '%s: %s' "$unit" "${unit_now:-unknown}"
+			not_well '%s: %s; see: journalctl -u %s -n 50' "$unit" "${unit_now:-unknown}" "$unit"
 		fi
 	done
 }

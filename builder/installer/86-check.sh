@@ -5,7 +5,7 @@ check_now() {
 	need_tools
 	enter_root
 	INSTALLED=$(installed_entries)
-	[ -n "$INSTALLED" ] || die 'nothing is installed here'
+	[ -n "$INSTALLED" ] || die 'nothing is installed here; run ./install.sh first'
 	CLUSTER=$(state_field cluster)
 	UNITS=$(installed_units)
 	WAITING=
@@ -52,5 +52,5 @@ metric() {
 # write_metrics: the file is whole at any time; the name aside has no .prom, which the collector looks for
 write_metrics() {
 	metrics_aside=${METRICS%/*}/.bundler-new
-	{ cat >"$metrics_aside" && chmod 0644 "$metrics_aside" && mv -f "$metrics_aside" "$METRICS"; } || die '%s could not be written' "$METRICS"
+	{ cat >"$metrics_aside" && chmod 0644 "$metrics_aside" && mv -f "$metrics_aside" "$METRICS"; } || die_of_disk '%s could not be written' "$METRICS"
 }

@@ -1,6 +1,7 @@
 # 90-main: from the command line to the action.
 
 main() {
+	choose_language "$READER"
 	parse_args "$@"
 	find_bundle
 	catch_signals
