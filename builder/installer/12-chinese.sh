@@ -71,6 +71,19 @@ chinese_step() {
 	'stopped %s') TRANSLATED='已停止 %s' ;;
 	'would load the module %s') TRANSLATED='将加载内核模块 %s' ;;
 	'would set %s = %s') TRANSLATED='将设置 %s = %s' ;;
+	'unloaded the module %s') TRANSLATED='已卸载内核模块 %s' ;;
+	'the module %s stays loaded, as something uses it; it is gone with the next boot') TRANSLATED='内核模块 %s 正被使用，保持加载；下次重启后消失' ;;
+	'removed the iptables chain %s') TRANSLATED='已删除 iptables 链 %s' ;;
+	'removed the image %s') TRANSLATED='已删除镜像 %s' ;;
+	'left %s = %s: it was changed since the install') TRANSLATED='保留 %s = %s：安装后被改动过' ;;
+	'removed the link %s') TRANSLATED='已删除网络接口 %s' ;;
+	'emptied %s') TRANSLATED='已清空 %s' ;;
+	'put the certificates aside that the kubelet got as %s') TRANSLATED='已移开 kubelet 以 %s 的身份获得的证书' ;;
+	'would unload the module %s') TRANSLATED='将卸载内核模块 %s' ;;
+	'would remove the iptables chain %s') TRANSLATED='将删除 iptables 链 %s' ;;
+	'would remove the image %s') TRANSLATED='将删除镜像 %s' ;;
+	'would end the pods of this host, and remove the links and caches of their old network') TRANSLATED='将终止本机的 Pod，并删除其旧网络的接口和缓存' ;;
+	'would put the certificates aside that the kubelet got as %s') TRANSLATED='将移开 kubelet 以 %s 的身份获得的证书' ;;
 	'would create what %s lists') TRANSLATED='将创建 %s 中列出的内容' ;;
 	'would reload systemd') TRANSLATED='将重新加载 systemd 配置' ;;
 	'would restart %s') TRANSLATED='将重启 %s' ;;
@@ -82,7 +95,7 @@ chinese_step() {
 
 	# how a run ends
 	'done: %s written, %s unchanged, %s removed, %s restarted, %s started') TRANSLATED='完成：写入 %s 项，未变 %s 项，删除 %s 项，重启 %s 个单元，启动 %s 个单元' ;;
-	'done: %s removed or put back; loaded modules and pods that still run are gone with the next boot') TRANSLATED='完成：删除或恢复 %s 项；已加载的内核模块和仍在运行的 Pod 会在下次重启后消失' ;;
+	'done: %s removed or put back; pods that still run are gone with the next boot') TRANSLATED='完成：删除或恢复 %s 项；仍在运行的 Pod 会在下次重启后消失' ;;
 	'left because they were changed since the install (what stood there before is in /var/lib/bundler/original):') TRANSLATED='以下文件在安装后被改动过，因此保留（安装前的原文件在 /var/lib/bundler/original）：' ;;
 	'nothing to do: %s is as this bundle wants it') TRANSLATED='无需操作：节点 %s 已与此安装包一致' ;;
 	'nothing to do: no run was interrupted') TRANSLATED='无需操作：没有被中断的运行' ;;

@@ -104,6 +104,10 @@ chinese_refusal() {
 	'/var/lib/bundler could not be made') TRANSLATED='无法创建 /var/lib/bundler' ;;
 	'%s could not be given mode %s') TRANSLATED='无法将 %s 的权限设为 %s' ;;
 	'%s could not get its mode back') TRANSLATED='无法恢复 %s 的权限' ;;
+	'%s could not be removed; by hand: ip link del %s; then run this again') TRANSLATED='无法删除 %s；请手动执行：ip link del %s，然后重新运行' ;;
+	'the iptables chain %s could not be removed; a rule of someone else may jump to it: see iptables-save') TRANSLATED='无法删除 iptables 链 %s；可能有其他规则跳转到它：请查看 iptables-save' ;;
+	'the image %s could not be removed; with containerd running: ctr -n k8s.io images rm %s') TRANSLATED='无法删除镜像 %s；请在 containerd 运行时执行：ctr -n k8s.io images rm %s' ;;
+	'AppArmor is on, and apparmor_parser is missing: pods run without a profile, and those that ask for one do not start; install the package apparmor') TRANSLATED='AppArmor 已启用，但缺少 apparmor_parser：Pod 运行时没有配置文件，要求配置文件的 Pod 无法启动；请安装 apparmor 软件包' ;;
 	'%s could not be removed') TRANSLATED='无法删除 %s' ;;
 	'%s: what stood there before could not be kept') TRANSLATED='%s：无法保存安装前的原文件' ;;
 	'the journal could not be closed') TRANSLATED='无法关闭 /var/lib/bundler 中的运行记录（journal）' ;;

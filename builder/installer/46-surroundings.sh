@@ -10,6 +10,7 @@ check_surroundings() {
 	check_firewall
 	check_runtimes
 	check_selinux
+	check_apparmor
 	check_routes
 	check_cloud_init
 }
@@ -128,6 +129,12 @@ check_runtimes() {
 check_selinux() {
 	[ "$(cat ./sys/fs/selinux/enforce 2>/dev/null || :)" = 1 ] || return 0
 	command -v restorecon >/dev/null || problem Selinux 'SELinux enforces, and restorecon is missing; install policycoreutils, or setenforce 0'
+}
+
+# check_apparmor: containerd gives pods its profile only where it can load one
+check_apparmor() {
+	[ "$(cat ./sys/module/apparmor/parameters/enabled 2>/dev/null || :)" = Y ] || return 0
+	command -v apparmor_parser >/dev/null || warn 'AppArmor is on, and apparmor_parser is missing: pods run without a profile, and those that ask for one do not start; install the package apparmor'
 }
 
 # check_routes: no route of the host leads into the cluster's own networks. On a node there are such, of ours.

@@ -32,7 +32,8 @@ enabling_links() {
 # state_text: the text of the state's manifest for what is desired
 state_text() {
 	printf '%s\n' "# bundler manifest 1" "# generation $GENERATION" "# cluster $CLUSTER" "# node $NODE" \
-		"# kubernetes $KUBERNETES" "# bundler $BUNDLER_VERSION" "# not-after $NOT_AFTER" "# waiting $WAITING" "# units $UNITS"
+		"# kubernetes $KUBERNETES" "# bundler $BUNDLER_VERSION" "# not-after $NOT_AFTER" "# subnet $POD_SUBNET" "# waiting $WAITING" \
+		"# units $UNITS"
 	printf '%s\n' "$DESIRED"
 }
 
@@ -174,6 +175,7 @@ units_to_restart() {
 		printf '%s\n' "$PLAN" | awk '$1 != "same" && NF && $7 != "-" { print $7 }'
 		printf '%s\n' "$STALE" | awk '$1 != "absent" && NF && $7 != "-" { print $7 }'
 		[ -z "$UNFINISHED" ] || sed -n 's/^# restart //p' "$STATE/journal"
+		! subnet_changed || echo kubelet.service # it is stopped while the old pods' network goes
 	} | tr ',' ' ' | tr -s ' ' '\n' | awk 'NF && !seen[$0]++' | tr '\n' ' '
 }
 

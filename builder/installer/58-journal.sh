@@ -3,8 +3,8 @@
 # what it aims at and, in its `was` lines, what stood there before it, for resume and abort. Contents are kept in
 # files/ by their sha256.
 #
-# Beside MANIFEST's kinds they know: `absent - - - - PATH`, `sysctl - - - - KEY VALUE`, `unit STATE - - - NAME`,
-# and `link SHA256 …` for a link whose target is not plain and is kept as content.
+# Beside MANIFEST's kinds they know: `absent - - - - PATH`, `unit STATE - - - NAME`, those of 72-beyond (sysctl, module,
+# tmpfile, chain), and `link SHA256 …` for a link whose target is not plain and is kept as content.
 
 # journal_field NAME: what the journal's head says under that name
 journal_field() {
@@ -70,17 +70,7 @@ new_origins() {
 	foreign_folders=$(printf '%s\n' "$PLAN" | awk '$2 == "foreign" && $3 == "dir" && $1 == "mode" { print $8 }')
 	what_is "$foreign" "$foreign_folders" | sed '/^absent/d'
 	printf '%s\n' "$MISSING" | awk 'NF { print "absent - - - -", $1 }'
-	sysctls_now | while read -r line; do
-		sysctl_rest=${line#sysctl - - - - }
-		grep -q "^sysctl - - - - ${sysctl_rest%% *} " "$STATE/origins" 2>/dev/null || echo "$line"
-	done
-}
-
-# sysctls_now: the values of the sysctls that this run sets
-sysctls_now() {
-	printf '%s\n' "$KERNEL_PLAN" | awk '$1 == "set_sysctl" { print $2 }' | while read -r key; do
-		echo "sysctl - - - - $key $(one_line "$(cat "./proc/sys/$(printf '%s' "$key" | tr . /)" 2>/dev/null || :)")"
-	done
+	beyond_origins
 }
 
 # new_befores: what this run is going to change, as it is now
@@ -88,6 +78,7 @@ new_befores() {
 	changing=$(
 		printf '%s\n' "$PLAN" | awk 'NF && $1 != "same" && $3 != "dir" { print $8 }'
 		printf '%s\n' "$STALE" | awk 'NF && $1 != "absent" && $3 != "dir" { print $8 }'
+		tmpfiles_missing | awk '{ print $2 }'
 	)
 	changing_folders=$(
 		printf '%s\n' "$MISSING"
@@ -95,7 +86,7 @@ new_befores() {
 		printf '%s\n' "$STALE" | awk 'NF && $1 != "absent" && $3 == "dir" { print $8 }'
 	)
 	what_is "$changing" "$changing_folders"
-	sysctls_now
+	beyond_befores
 	[ -n "$ROOT" ] || units_now
 }
 
@@ -112,7 +103,7 @@ units_now() {
 
 # first_of_each LINES…: of the entries with one kind of thing and name, the first
 first_of_each() {
-	printf '%s\n' "$@" | awk '{ key = ($1 == "unit" || $1 == "sysctl" ? $1 : "") " " $6 } NF && !seen[key]++'
+	printf '%s\n' "$@" | awk '{ key = ($1 ~ /^(unit|sysctl|module|chain|tmpfile)$/ ? $1 : "") " " $6 } NF && !seen[key]++'
 }
 
 # begin_state: first the contents that may have to come back, then what was there before us, then the journal. From
@@ -130,9 +121,15 @@ begin_state() {
 		state_text
 		echo "# run $ACTION"
 		echo "# from $from_number"
+		echo "# bundle $(bundle_digest)"
 		echo "# restart $RESTARTS"
 		first_of_each "$(was_lines)" "$befores" | sed 's/^/was /'
 	} | write_state journal
+}
+
+# bundle_digest: the digest of all digests, so that a run is resumed by the very bundle that began it
+bundle_digest() {
+	sha256sum <"$HERE/SHA256SUMS" | cut -d ' ' -f 1
 }
 
 # keep_content KIND SHA256 MODE OWNER - PATH: a large file is about to be replaced, so that a second name is enough

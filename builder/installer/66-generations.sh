@@ -20,7 +20,7 @@ number_of_target() {
 	wanted_text=$(state_text | sed '/^# generation /d')
 	for number_file in "$STATE/manifest" "$STATE/journal"; do
 		[ -f "$number_file" ] || continue
-		if [ "$(sed -e '/^# generation /d' -e '/^# run /d' -e '/^# from /d' -e '/^# restart /d' -e '/^was /d' "$number_file")" = "$wanted_text" ]; then
+		if [ "$(sed -e '/^# generation /d' -e '/^# run /d' -e '/^# from /d' -e '/^# bundle /d' -e '/^# restart /d' -e '/^was /d' "$number_file")" = "$wanted_text" ]; then
 			sed -n 's/^# generation //p' "$number_file"
 			return 0
 		fi
@@ -40,6 +40,7 @@ adopt_manifest() {
 	KUBERNETES=$(manifest_field "$1" kubernetes)
 	BUNDLER_VERSION=$(manifest_field "$1" bundler)
 	NOT_AFTER=$(manifest_field "$1" not-after)
+	POD_SUBNET=$(manifest_field "$1" subnet)
 	UNITS=$(manifest_field "$1" units)
 	WAITING=$(manifest_field "$1" waiting)
 	GENERATION=$(manifest_field "$1" generation)
@@ -88,7 +89,7 @@ prune_origins() {
 		cat "$STATE/origins"
 	} | awk '
 		$1 == "entry" { ours[$7] = 1; next }
-		$1 == "sysctl" || ($6 in ours)' | sort >"$STATE/.have"
+		$1 ~ /^(sysctl|module|chain|tmpfile)$/ || ($6 in ours)' | sort >"$STATE/.have"
 	[ "$(cat "$STATE/.have")" = "$(cat "$STATE/origins")" ] || write_state origins <"$STATE/.have"
 	rm -f "$STATE/.have"
 }

@@ -31,14 +31,12 @@ one_line() {
 	printf '%s' "$1" | awk '{ $1 = $1; printf "%s%s", (NR > 1 ? " " : ""), $0 }'
 }
 
-# plan_tmpfiles: our tmpfiles.d files of which something is not there
+# plan_tmpfiles: our tmpfiles.d files of which something is not there, or must be made anew with another subnet
 plan_tmpfiles() {
-	printf '%s\n' "$DESIRED" | awk '$1 == "file" && $6 ~ /^\/etc\/tmpfiles\.d\// { print $2, $6 }' | while read -r listed_sha listed; do
-		source_of file "$listed_sha" "$listed"
-		awk '!/^#/ && NF { print $2 }' "$SOURCE" | while read -r wanted; do
-			there ".$wanted" || echo "create_tmpfiles $listed"
-		done | awk 'NR == 1'
-	done
+	{
+		tmpfiles_missing
+		! subnet_changed || printf '%s\n' "$DESIRED" | awk '$6 ~ /^\/etc\/tmpfiles\.d\/.*flannel/ { print $6 }'
+	} | awk '!seen[$1]++ { print "create_tmpfiles", $1 }'
 }
 
 unit_state() {

@@ -61,6 +61,7 @@ apply_plan() {
 	each apply_folder "$PLAN"
 	[ -n "$DRY" ] || stage_plan
 	each run_step "$(units_to stop_unit)"
+	[ -n "$ROOT" ] || move_node
 	each apply_entry "$PLAN"
 	STAGED=
 	each retire_entry "$STALE"

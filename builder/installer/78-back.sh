@@ -35,7 +35,11 @@ finish_run() {
 		take_lock
 		undo_run
 		;;
-	uninstall) uninstall ;;
+	uninstall)
+		PURGE=$(journal_field purge)
+		uninstall
+		;;
+	repair) repair ;;
 	*) die 'the journal in /var/lib/bundler cannot be read; run ./install.sh abort' ;;
 	esac
 }
@@ -53,7 +57,7 @@ resume() {
 		return 0
 	fi
 	ACTION=install
-	[ "$(journal_field kubernetes) $(journal_field node) $(journal_field not-after)" = "$KUBERNETES $NODE $NOT_AFTER" ] ||
+	[ "$(journal_field bundle)" = "$(bundle_digest)" ] ||
 		die 'the interrupted run was of another bundle (%s, Kubernetes %s); run resume with its install.sh, or run abort' "$(journal_field node)" "$(journal_field kubernetes)"
 	install_bundle
 }
@@ -135,7 +139,7 @@ plan_undo() {
 	KERNEL_PLAN=
 	UNIT_PLAN=
 	[ -z "$ROOT" ] || return 0
-	KERNEL_PLAN=$(was_lines | awk '$1 == "sysctl" { $1 = "set_sysctl"; $2 = $3 = $4 = $5 = ""; gsub(/ +/, " "); print }')
+	KERNEL_PLAN=$(plan_undo_beyond)
 	UNIT_PLAN=$(was_lines | awk '$1 == "unit" { print $6, $2 }' | while read -r unit was; do
 		if [ "$was" = inactive ]; then
 			! has "$unit" "$journal_units" || ! runs "$unit" || echo "stop_unit $unit"
@@ -147,11 +151,23 @@ plan_undo() {
 	done)
 }
 
+# plan_undo_beyond: sysctls (those that had a value), and what was not there
+plan_undo_beyond() {
+	was_lines | awk '
+		$1 == "sysctl" && NF > 6 { $1 = "set_sysctl"; $2 = $3 = $4 = $5 = ""; gsub(/ +/, " "); print }
+		$1 == "chain" { print "remove_chain", $6 }
+		$1 == "module" { unload = "unload_module " $6 "\n" unload }
+		END { printf "%s", unload }'
+	[ ! -f "$STATE/manifest" ] || [ "$(journal_field subnet)" = "$(installed_field subnet)" ] ||
+		awk '$1 == "file" && $6 ~ /^\/etc\/tmpfiles\.d\/.*flannel/ { print "create_tmpfiles", $6 }' "$STATE/manifest"
+}
+
 # apply_undo: as apply_plan, with what did not exist leaving at the end
 apply_undo() {
 	each undo_folder "$PLAN"
 	stage_plan
 	each run_step "$(units_to stop_unit)"
+	move_node_back
 	each apply_entry "$PLAN"
 	STAGED=
 	each undo_absent "$(was_lines | awk '$1 == "absent"' | sort -r -k 6)"

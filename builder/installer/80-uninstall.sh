@@ -22,9 +22,11 @@ uninstall() {
 		begin_uninstall
 	fi
 	PLAN=$(survey "$INSTALLED")
+	[ -n "$ROOT" ] || remove_images
 	[ -n "$ROOT" ] || stop_units
 	each retire_entry "$PLAN"
-	[ -n "$ROOT" ] || reset_sysctls
+	[ -n "$ROOT" ] || withdraw
+	remove_identities
 	[ -n "$ROOT" ] || reload_systemd
 	if [ -n "$DRY" ]; then
 		say 'would remove the folders that it made, where they are empty, and /var/lib/bundler'
@@ -36,14 +38,15 @@ uninstall() {
 	remove_state
 	report_kept
 	purge
-	say 'done: %s removed or put back; loaded modules and pods that still run are gone with the next boot' "$REMOVED"
+	say 'done: %s removed or put back; pods that still run are gone with the next boot' "$REMOVED"
 }
 
 # begin_uninstall: from now on the next run finishes this one. What was there before us is in `origins`.
 begin_uninstall() {
 	{
-		state_files | sed '/^# run /d'
+		state_files | sed -e '/^# run /d' -e '/^# purge /d'
 		echo "# run uninstall"
+		echo "# purge $PURGE"
 	} | write_state journal
 }
 
@@ -117,19 +120,6 @@ restore_mode() {
 	say 'gave %s its mode %s back' "$6" "$3"
 }
 
-# reset_sysctls: those that still are what we set
-reset_sysctls() {
-	each reset_sysctl "$(sed -n 's/^sysctl - - - - //p' "$STATE/origins" 2>/dev/null || :)"
-}
-
-# reset_sysctl KEY VALUE…
-reset_sysctl() {
-	reset_key=$1
-	shift
-	[ "$(one_line "$(cat "./proc/sys/$(printf '%s' "$reset_key" | tr . /)" 2>/dev/null || :)")" != "$*" ] || return 0
-	set_sysctl "$reset_key" "$@"
-}
-
 # remove_state: the folders that we made, the log and the state. What stood where something is left, stays. The order
 # lets the next run go on wherever this one dies: the lists go only when nothing depends on them any more.
 remove_state() {
@@ -142,7 +132,7 @@ remove_state() {
 	rm -f "$STATE/manifest"
 	rm -f "$STATE/journal"
 	rm -rf "$STATE/generations" "$FILES"
-	rm -f "$STATE/journal.done" "$STATE/origins" "$STATE/.new" "$STATE/.have"
+	rm -f "$STATE/journal.done" "$STATE/origins" "$STATE/images" "$STATE/identity-of" "$STATE/.new" "$STATE/.have"
 	remove_folders "${STATE#.}$NL${LOGS#.}$NL$made"
 	[ -z "$LOCK" ] || rm -f "$LOCK"
 	LOCK=

@@ -4,7 +4,7 @@ repair() {
 	need_root
 	need_tools
 	enter_root
-	[ ! -f "$STATE/journal" ] || die 'a run was interrupted; finish it (./install.sh resume) or undo it (./install.sh abort) first'
+	[ ! -f "$STATE/journal" ] || [ "$(journal_field run)" = repair ] || die 'a run was interrupted; finish it (./install.sh resume) or undo it (./install.sh abort) first'
 	[ -f "$STATE/manifest" ] || die 'nothing is installed here; run ./install.sh first'
 	adopt_manifest "$STATE/manifest"
 	check_paths

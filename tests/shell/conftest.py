@@ -95,6 +95,7 @@ class Bundle:
             "UNITS": "containerd.service kubelet.service",
             "PORTS": "10250",
             "NETWORKS": "10.244.0.0/16 10.0.0.0/24",
+            "POD_SUBNET": "10.244.120.0/24",
             "WAITING": "",
             "COMMANDS": "",
             "DISK_KIB": "64",
