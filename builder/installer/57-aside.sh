@@ -38,7 +38,15 @@ stage_entry() {
 
 stage_file() {
 	source_of file "$4" "$8"
-	{ cp "$SOURCE" "$ASIDE" && chown "$6" "$ASIDE" && chmod "$5" "$ASIDE"; } || die_of_disk '%s could not be written' "$8"
+	{ cp "$SOURCE" "$ASIDE" && chown "$6" "$ASIDE" && chmod "$5" "$ASIDE" && give_attributes "$8" "$4"; } || die_of_disk '%s could not be written' "$8"
+}
+
+# give_attributes PATH SHA256: what stood there before us gets its extended attributes back
+give_attributes() {
+	[ -f "$STATE/attributes$1" ] || return 0
+	case $(origin_of "$1") in
+	"file $2 "*) cp --attributes-only --preserve=xattr "$STATE/attributes$1" "$ASIDE" 2>/dev/null || : ;;
+	esac
 }
 
 # stage_link PATH SHA256 [TARGET]: an odd target is kept as a file's content, so that no word is split
@@ -55,7 +63,7 @@ stage_link() {
 stage_block() {
 	source_of block "$2" "$1"
 	if [ -f ".$1" ]; then
-		cp -p ".$1" "$ASIDE" || die_of_disk '%s could not be copied' "$1"
+		cp -a ".$1" "$ASIDE" || die_of_disk '%s could not be copied' "$1"
 		with_block "$1" "$SOURCE" >"$ASIDE" || die_of_disk '%s could not be written' "$1"
 	else
 		{ with_block "$1" "$SOURCE" >"$ASIDE" && chmod 0644 "$ASIDE"; } || die_of_disk '%s could not be written' "$1"

@@ -114,6 +114,7 @@ begin_state() {
 	origins=$(new_origins)
 	befores=$(new_befores)
 	each keep_content "$(printf '%s\n' "$origins" "$befores" | awk '$1 == "file" || $1 == "link" && $2 != "-"')"
+	each keep_attributes "$(printf '%s\n' "$origins" | awk '$1 == "file"')"
 	each keep_source "$(small_sources)"
 	first_of_each "$origins" "$(cat "$STATE/origins" 2>/dev/null || :)" | sort | write_state origins
 	find "$FILES" -type f | sync_paths
@@ -144,6 +145,13 @@ keep_content() {
 	fi
 	mv -f "$TEMP" "$FILES/$2" || die_of_disk '%s could not be kept' "$6"
 	TEMP=
+}
+
+# keep_attributes KIND SHA256 MODE OWNER - PATH: the extended attributes of what stood there before us, on an empty file
+# of that name. busybox's cp knows none.
+keep_attributes() {
+	make_parents "$STATE/attributes$6"
+	cp --attributes-only --preserve=all ".$6" "$STATE/attributes$6" 2>/dev/null || :
 }
 
 # small_sources: `SHA256 FILE` of the small new contents, which are kept at once: a generation can be gone back to,

@@ -142,7 +142,7 @@ take_out_block() {
 	! would 'take the block out of %s' "$1" || return 0
 	aside_of ".$1"
 	STAGED="- $ASIDE$NL"
-	{ cp -p ".$1" "$ASIDE" && without_block "$1" >"$ASIDE"; } || die_of_disk '%s could not be written' "$1"
+	{ cp -a ".$1" "$ASIDE" && without_block "$1" >"$ASIDE"; } || die_of_disk '%s could not be written' "$1"
 	rename_to ".$1"
 	STAGED=
 	REMOVED=$((REMOVED + 1))

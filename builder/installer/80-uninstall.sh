@@ -131,7 +131,7 @@ remove_state() {
 	remove_folders "$made"
 	rm -f "$STATE/manifest"
 	rm -f "$STATE/journal"
-	rm -rf "$STATE/generations" "$FILES"
+	rm -rf "$STATE/generations" "$STATE/attributes" "$FILES"
 	rm -f "$STATE/journal.done" "$STATE/origins" "$STATE/images" "$STATE/identity-of" "$STATE/.new" "$STATE/.have"
 	remove_folders "${STATE#.}$NL${LOGS#.}$NL$made"
 	[ -z "$LOCK" ] || rm -f "$LOCK"

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 from tests.kit import ROOT
-from tests.shell.conftest import Bundle, Host
+from tests.shell.conftest import PATHS, Bundle, Host
 from tests.shell.test_generations import die_before, live_on, run
 from tests.shell.test_surroundings import command
 
@@ -26,7 +26,8 @@ COMMIT
 
 
 def inside(host: Host, *words: str) -> str:
-    done = subprocess.run(host.enter("chroot", str(host.root), *words), check=True, capture_output=True, text=True)
+    command = host.enter("chroot", str(host.root), "env", f"PATH={PATHS['dash']}", *words)
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
     return done.stdout.strip()
 
 

@@ -31,7 +31,8 @@ def test_a_signal_leaves_what_can_be_resumed(host: Host, bundle: Bundle, shell: 
     number = {"TERM": 4, "INT": 16, "HUP": 27}[name]
     slow_at(host, number)
     with subprocess.Popen(
-        host.command(shell, "/root/bundle"),
+        # whoever starts the tests may have signals ignored, and a shell cannot catch those
+        ["env", "--default-signal=INT,HUP,TERM", *host.command(shell, "/root/bundle")],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
