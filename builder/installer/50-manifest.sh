@@ -175,7 +175,7 @@ units_to_restart() {
 		printf '%s\n' "$PLAN" | awk '$1 != "same" && NF && $7 != "-" { print $7 }'
 		printf '%s\n' "$STALE" | awk '$1 != "absent" && NF && $7 != "-" { print $7 }'
 		[ -z "$UNFINISHED" ] || sed -n 's/^# restart //p' "$STATE/journal"
-		! subnet_changed || echo kubelet.service # it is stopped while the old pods' network goes
+		! subnet_changed && ! renamed || echo kubelet.service # it is stopped meanwhile
 	} | tr ',' ' ' | tr -s ' ' '\n' | awk 'NF && !seen[$0]++' | tr '\n' ' '
 }
 

@@ -1,4 +1,4 @@
-# 76-moved: a bundle that gives this host another name or its pods another subnet. What the old ones left behind would be
+# 76-moved: a bundle that gives this host another name, its cluster another CA, or its pods another subnet. What the old ones left behind would be
 # preferred to the new, so it goes first: these are the recipes that one would else follow by hand.
 
 NETWORK_CACHES='/var/lib/cni/networks /var/lib/cni/flannel /var/lib/cni/results'
@@ -16,10 +16,26 @@ subnet_changed() {
 	[ -n "$old_subnet" ] && [ "$old_subnet" != "$POD_SUBNET" ]
 }
 
-# renamed: whether the kubelet of this host was another node
+# identity_key NODE: whom a kubelet's own certificates belong to: the node, and the CA that signed them, by its digest in
+# the entries on stdin. Under another CA the kubelet would still prefer them to the ones of its kubeconfig.
+identity_key() {
+	awk -v node="$1" -v path="$IDENTITY/ca.pem" '$6 == path { authority = substr($2, 1, 8) } END { print node "-" authority }'
+}
+
+# installed_identity: that of the installed bundle, or nothing
+installed_identity() {
+	[ ! -f "$STATE/manifest" ] || identity_key "$(installed_field node)" <"$STATE/manifest"
+}
+
+# desired_identity: that of what is to be installed
+desired_identity() {
+	printf '%s\n' "$DESIRED" | identity_key "$NODE"
+}
+
+# renamed: whether the kubelet of this host was another node, or one under another CA
 renamed() {
-	old_node=$(installed_field node)
-	[ -n "$old_node" ] && [ "$old_node" != "$NODE" ]
+	old_identity=$(installed_identity)
+	[ -n "$old_identity" ] && [ "$old_identity" != "$(desired_identity)" ]
 }
 
 # move_node: before new files take their places. The kubelet is started again at the end, as it is among RESTARTS.
@@ -30,7 +46,7 @@ move_node() {
 	fi
 	if renamed; then
 		stop_kubelet
-		take_identity "$NODE"
+		take_identity "$(desired_identity)"
 	fi
 }
 
@@ -41,7 +57,8 @@ move_node_back() {
 		stop_kubelet
 		drop_pod_network
 	fi
-	[ "$(journal_field node)" = "$(installed_field node)" ] || take_identity "$(installed_field node)"
+	aimed_identity=$(identity_key "$(journal_field node)" <"$STATE/journal")
+	[ "$aimed_identity" = "$(installed_identity)" ] || take_identity "$(installed_identity)"
 }
 
 stop_kubelet() {
@@ -77,18 +94,18 @@ kill_pods() {
 	done
 }
 
-# take_identity NODE: the certificates that the kubelet asked for under the old name are put aside, and those of an
+# take_identity KEY: the certificates that the kubelet asked for under the old name are put aside, and those of an
 # earlier time under the new name are taken up again, so that going back works, too. identity-of says whose those in
-# place are, once that is no longer the installed manifest's node.
+# place are, once that is no longer the installed manifest's.
 take_identity() {
-	identity_owner=$(cat "$STATE/identity-of" 2>/dev/null || installed_field node)
+	identity_owner=$(cat "$STATE/identity-of" 2>/dev/null || installed_identity)
 	if [ "$identity_owner" != "$1" ]; then
-		! would 'put the certificates aside that the kubelet got as %s' "$identity_owner" || return 0
+		! would 'put the certificates aside that the kubelet got as %s' "${identity_owner%-*}" || return 0
 		identity_files "$IDENTITY" | while read -r identity_file; do
 			move_identity "$identity_file" "$IDENTITY/.of-$identity_owner/${identity_file##*/}"
 		done || exit 1
 		printf '%s\n' "$1" | write_state identity-of
-		say 'put the certificates aside that the kubelet got as %s' "$identity_owner"
+		say 'put the certificates aside that the kubelet got as %s' "${identity_owner%-*}"
 	fi
 	[ -z "$DRY" ] && [ -d ".$IDENTITY/.of-$1" ] || return 0
 	find ".$IDENTITY/.of-$1/." ! -name . -prune | while read -r identity_file; do

@@ -115,8 +115,7 @@ def test_sysctls_go_back_unless_someone_changed_them_since(host: Host, bundle: B
 
 
 def test_chains_leave_even_when_their_unit_does_not_take_them(host: Host, bundle: Bundle, toolset: str) -> None:
-    for name in ("iptables", "iptables-save", "iptables-restore"):
-        (host.root / "fake" / name).unlink()
+    real_iptables(host)
     script = (ROOT / "overlays/firewall" / FIREWALL[1:]).read_bytes()
     bundle.files[FIREWALL] = (script, 0o755, "bundler-firewall.service")
     bundle.files["/opt/kubernetes/cfg/iptables.rules"] = (RULES.encode(), 0o644, "bundler-firewall.service")
@@ -132,6 +131,13 @@ def test_chains_leave_even_when_their_unit_does_not_take_them(host: Host, bundle
     assert "removed the iptables chain filter/BUNDLER-INPUT" in run(host, toolset, "uninstall")
     assert [line for line in rules(host) if "BUNDLER" in line] == []
     assert set(before) <= set(rules(host))
+
+
+def real_iptables(host: Host) -> None:
+    """The host's own rules, in its own network namespace."""
+    for name in ("iptables", "iptables-save", "iptables-restore"):
+        (host.root / "fake" / name).unlink()
+        (host.root / "fake" / name).symlink_to("/usr/sbin/xtables-nft-multi")
 
 
 def rules(host: Host) -> list[str]:

@@ -202,3 +202,22 @@ def test_a_replaced_certificate_restarts_what_uses_it_and_nothing_else(
     assert host.calls() == ["systemctl --no-block restart kubelet.service"]
     run(host, shell, "rollback")
     assert (host.root / path[1:]).read_text() == "TOP-SECRET-KEY\n"
+
+
+def test_under_another_authority_the_kubelet_does_not_keep_its_old_certificates(
+    host: Host, bundle: Bundle, toolset: str
+) -> None:
+    bundle.files[f"/{SSL}/ca.pem"] = (b"one CA\n", 0o644, "kubelet.service")
+    bundle.write(host.root / "root/bundle")
+    run(host, toolset)
+    old = joined(host, "k8s-node1")
+    bundle.files["/opt/kubernetes/ssl/kubelet-key.pem"] = (b"OTHER-SECRET\n", 0o600, "kubelet.service")
+    bundle.write(host.root / "root/bundle")
+    run(host, toolset)
+    assert old.items() <= in_place(host).items()
+    bundle.files[f"/{SSL}/ca.pem"] = (b"another CA\n", 0o644, "kubelet.service")
+    bundle.write(host.root / "root/bundle")
+    assert "put the certificates aside that the kubelet got as k8s-node1" in run(host, toolset)
+    assert in_place(host) == {f"{SSL}/ca.pem": "another CA\n"}
+    run(host, toolset, "rollback")
+    assert old.items() <= in_place(host).items()

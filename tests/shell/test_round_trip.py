@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.shell.conftest import PATHS, Bundle, Host
-from tests.shell.test_beyond import RULES
+from tests.shell.conftest import Bundle, Host
+from tests.shell.test_beyond import RULES, inside, real_iptables
 from tests.shell.test_generations import run, upgraded
 from tests.shell.test_other_actions import foreign_files
 
@@ -44,17 +43,17 @@ def snapshot(host: Host) -> dict[str, object]:
         ("ip", "rule"),
         ("iptables-save",),
     ):
-        command = host.enter("chroot", str(host.root), "env", f"PATH={PATHS['dash']}", *words)
-        lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+        lines = inside(host, *words).splitlines()
         # counters of packets, and the time in comments
-        found[" ".join(words)] = sorted(line.split(" [")[0] for line in lines if not line.startswith("#"))
+        found[" ".join(words)] = sorted(
+            line.split(" [")[0] for line in lines if not line.startswith("#") and "_count" not in line
+        )
     return found
 
 
 @pytest.mark.parametrize("aborted", [False, True], ids=["upgraded", "with an aborted run between"])
 def test_the_host_is_as_it_was(host: Host, bundle: Bundle, shell: str, aborted: bool) -> None:
-    for name in ("iptables", "iptables-save", "iptables-restore"):
-        (host.root / "fake" / name).unlink()
+    real_iptables(host)
     foreign_files(host.root)
     for name in ("etc/hosts", "etc/containerd/config.toml"):
         os.setxattr(host.root / name, ATTRIBUTE, b"of the administrator")
@@ -63,12 +62,7 @@ def test_the_host_is_as_it_was(host: Host, bundle: Bundle, shell: str, aborted: 
     snapshot(host)  # iptables makes its tables when it is asked for the first time
     before = snapshot(host)
     run(host, shell)
-    subprocess.run(
-        host.enter(
-            "chroot", str(host.root), "/usr/sbin/iptables-restore", "--noflush", "/opt/kubernetes/cfg/iptables.rules"
-        ),
-        check=True,
-    )
+    inside(host, "sh", "-c", "iptables-restore --noflush </opt/kubernetes/cfg/iptables.rules")
     for name in ("etcd", "kubelet", "containerd", "cni"):
         (host.root / "var/lib" / name / "data").mkdir(parents=True)
     upgraded(bundle)
