@@ -176,6 +176,7 @@ def _head(plan: NodePlan, about: Mapping[str, Any], entries: Sequence[Entry], se
         "COMMANDS": " ".join(plan.commands),
         "PORTS": " ".join(str(port) for port in plan.ports),
         "NETWORKS": f"{plan.cluster.network.pod_cidr} {plan.cluster.network.service_cidr}",
+        "POD_SUBNET": str(plan.pod_subnet or ""),
         "DISK_KIB": str(sum(entry.size // 1024 + 1 for entry in entries)),
         "NOTICE": "; ".join(notices),
     }

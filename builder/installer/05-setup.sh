@@ -6,6 +6,7 @@
 
 set -euf # -f: no globbing, so that a word that is split is only split
 umask 077
+READER=${LC_ALL:-${LC_MESSAGES:-${LANG:-}}} # the locale of whoever reads what we say
 LC_ALL=C
 export LC_ALL
 unset CDPATH
@@ -35,6 +36,7 @@ REQUIRE_SIGNATURE=
 METRICS=
 OUTPUT=
 JSON=
+CHINESE=
 WORK=
 BEGUN=$(date +%s)
 
@@ -45,6 +47,9 @@ TEMP=
 PROBLEMS=
 DESIRED=
 SOURCE_KEPT=
+EQUAL=
+HASHED=
+SETTINGS=
 INSTALLED=
 GENERATION=
 PLAN=
@@ -88,6 +93,8 @@ there() {
 
 # on_exit CODE: nothing half-made stays behind. The code is passed, as mksh would take that of the trap's last command.
 on_exit() {
+	trap - EXIT
+	trap '' HUP INT TERM
 	[ -z "$TEMP" ] || rm -f "$TEMP"
 	[ -z "$STAGED" ] || printf '%s' "$STAGED" | awk '{ print $2 }' | xargs -r rm -f
 	[ -z "$WORK" ] || rm -rf "$WORK"
@@ -97,9 +104,11 @@ on_exit() {
 	exit "$1"
 }
 
+# catch_signals: a signal's trap does the work itself, as mksh does not come to that of EXIT when the signal has also
+# ended the program that it waits for
 catch_signals() {
 	trap 'on_exit $?' EXIT
-	trap 'exit 129' HUP
-	trap 'exit 130' INT
-	trap 'exit 143' TERM
+	trap 'on_exit 129' HUP
+	trap 'on_exit 130' INT
+	trap 'on_exit 143' TERM
 }

@@ -8,6 +8,10 @@ IGNORABLE_BY_NAME='Hostname Address'
 ACTIONS='install uninstall rollback generations resume abort status check repair support verify help version'
 
 usage() {
+	if [ -n "$CHINESE" ]; then
+		chinese_usage
+		return 0
+	fi
 	printf '%s\n' "Usage: ./install.sh [ACTION] [OPTION]...
 Makes this host the node $NODE of the cluster $CLUSTER (Kubernetes $KUBERNETES), without a network.
 
@@ -41,6 +45,7 @@ Options:
                 with check: write metrics for the node exporter's textfile collector
   --output FILE with support: the archive to write
   --json        progress for machines: one JSON object a line
+  --lang zh|en  the language of the messages (default: as LC_ALL, LC_MESSAGES or LANG say)
   --ignore-preflight-errors NAME[,NAME]...
                 $IGNORABLE,
                 or all of these; and, only by name: $IGNORABLE_BY_NAME
@@ -50,13 +55,16 @@ not well); 2 --dry-run only: there are changes to make.
 Log: /var/log/bundler/install.log"
 }
 
+# usage_error FORMAT [ARG]...
 usage_error() {
-	die "$1; see ./install.sh --help"
+	express "$@"
+	within '%s; see ./install.sh --help'
+	fail
 }
 
 # set_action NAME: one action a run
 set_action() {
-	[ "$ACTION" = install ] || [ "$ACTION" = "$1" ] || usage_error "$ACTION and $1 do not go together"
+	[ "$ACTION" = install ] || [ "$ACTION" = "$1" ] || usage_error '%s and %s do not go together' "$ACTION" "$1"
 	ACTION=$1
 }
 
@@ -68,15 +76,15 @@ parse_args() {
 		--json) JSON=1 ;;
 		--require-signature) REQUIRE_SIGNATURE=1 ;;
 		-h) set_action help ;;
-		--root=* | --key=* | --prometheus=* | --output=* | --wait=* | --to=* | --keep-generations=* | --ignore-preflight-errors=*) set_option "${1%%=*}" "${1#*=}" ;;
-		--root | --key | --prometheus | --output | --wait | --to | --keep-generations | --ignore-preflight-errors)
-			[ $# -gt 1 ] || usage_error "$1 needs a value"
+		--root=* | --key=* | --prometheus=* | --output=* | --wait=* | --to=* | --keep-generations=* | --lang=* | --ignore-preflight-errors=*) set_option "${1%%=*}" "${1#*=}" ;;
+		--root | --key | --prometheus | --output | --wait | --to | --keep-generations | --lang | --ignore-preflight-errors)
+			[ $# -gt 1 ] || usage_error '%s needs a value' "$1"
 			set_option "$1" "$2"
 			shift
 			;;
 		*)
 			! has "${1#--}" "$ACTIONS" || set_action "${1#--}"
-			has "${1#--}" "$ACTIONS" || usage_error "unknown argument: $1"
+			has "${1#--}" "$ACTIONS" || usage_error 'unknown argument: %s' "$1"
 			;;
 		esac
 		shift
@@ -86,41 +94,42 @@ parse_args() {
 
 # check_together: options that only some actions know
 check_together() {
-	[ -z "$DRY" ] || has "$ACTION" "install uninstall rollback repair" || usage_error "--dry-run and $ACTION do not go together"
-	[ -z "$PURGE" ] || [ "$ACTION" = uninstall ] || usage_error "--purge goes with uninstall only"
-	[ -z "$TO" ] || [ "$ACTION" = rollback ] || usage_error "--to goes with rollback only"
+	[ -z "$DRY" ] || has "$ACTION" "install uninstall rollback repair" || usage_error '--dry-run and %s do not go together' "$ACTION"
+	[ -z "$PURGE" ] || [ "$ACTION" = uninstall ] || usage_error '--purge goes with uninstall only'
+	[ -z "$TO" ] || [ "$ACTION" = rollback ] || usage_error '--to goes with rollback only'
 }
 
 set_option() {
-	[ -n "$2" ] || usage_error "$1 needs a value"
+	[ -n "$2" ] || usage_error '%s needs a value' "$1"
 	case $1 in
 	--root) ROOT=$2 ;;
 	--key)
-		[ -f "$2" ] || usage_error "--key: $2 is not a file"
+		[ -f "$2" ] || usage_error '--key: %s is not a file' "$2"
 		KEY=$(from_here "$2")
 		;;
 	--prometheus) METRICS=$(from_here "$2") ;;
 	--output) OUTPUT=$(from_here "$2") ;;
 	--wait | --to | --keep-generations) set_number "$1" "$2" ;;
+	--lang) set_language "$2" ;;
 	--ignore-preflight-errors) set_ignored "$2" ;;
 	esac
 }
 
 # from_here FILE: its absolute name, before we go to the host's root
 from_here() {
-	from_folder=$(cd "$(dirname -- "$1")" && pwd -P) || usage_error "$1: its folder is not there"
+	from_folder=$(cd "$(dirname -- "$1")" && pwd -P) || usage_error '%s: its folder is not there; make it first' "$1"
 	echo "${from_folder%/}/$(basename -- "$1")"
 }
 
 set_number() {
 	case $2 in
-	*[!0-9]* | ??????*) usage_error "$1 takes a number, not $2" ;;
+	*[!0-9]* | ??????*) usage_error '%s takes a number, not %s' "$1" "$2" ;;
 	esac
 	case $1 in
 	--wait) WAIT=$2 ;;
 	--to) TO=$2 ;;
 	--keep-generations)
-		[ "$2" -ge 1 ] || usage_error "--keep-generations takes 1 or more"
+		[ "$2" -ge 1 ] || usage_error '--keep-generations takes 1 or more'
 		KEEP=$2
 		;;
 	esac
@@ -133,7 +142,7 @@ set_ignored() {
 		[ "$ignored_name" != all ] || ignored_name=$IGNORABLE
 		case " $IGNORABLE $IGNORABLE_BY_NAME " in
 		*" $ignored_name "*) IGNORED="$IGNORED $ignored_name" ;;
-		*) usage_error "--ignore-preflight-errors: no such name: $ignored_name; there are: all $IGNORABLE $IGNORABLE_BY_NAME" ;;
+		*) usage_error '--ignore-preflight-errors: no such name: %s; there are: all %s %s' "$ignored_name" "$IGNORABLE" "$IGNORABLE_BY_NAME" ;;
 		esac
 	done
 	IFS=$BLANKS

@@ -6,13 +6,13 @@ check_folder_safe() {
 	unsafe=$(cd "$HERE/" && find . \( ! -user 0 -o -perm -0002 -o \( -perm -0020 ! -group 0 \) \) ! -type l | sed -n '1,3s/^/  /p' | tr -c '\n -~' '?')
 	[ -z "$unsafe" ] || {
 		printf '%s\n' "$unsafe" >&2
-		die "[Bundle] others than root own or may write to these files; nothing was written; as root, unpack the tarball again, or: chown -R 0:0 . && chmod -R go-w ."
+		die '[Bundle] others than root own or may write to these files; nothing was written; as root, unpack the tarball again, or: chown -R 0:0 . && chmod -R go-w .'
 	}
 	above=$HERE
 	while [ -n "$above" ]; do
 		above=${above%/*}
 		folder_is_safe "${above:-/}" ||
-			die "[Bundle] others than root may swap what lies in ${above:-/}; nothing was written; move the bundle to a folder of root's, as /root"
+			die "[Bundle] others than root may swap what lies in %s; nothing was written; move the bundle to a folder of root's, as /root" "${above:-/}"
 	done
 }
 
@@ -31,14 +31,14 @@ folder_is_safe() {
 check_signature() {
 	[ -n "$KEY" ] || [ ! -f /etc/bundler/trusted.pub ] || KEY=/etc/bundler/trusted.pub
 	if [ -z "$KEY" ]; then
-		[ -z "$REQUIRE_SIGNATURE" ] || die "[Signature] there is no key to check the signature with; give --key FILE, or put it at /etc/bundler/trusted.pub"
+		[ -z "$REQUIRE_SIGNATURE" ] || die '[Signature] there is no key to check the signature with; give --key FILE, or put it at /etc/bundler/trusted.pub'
 	elif [ -f "$HERE/SHA256SUMS.sig" ]; then
-		command -v openssl >/dev/null || die "[Signature] openssl is missing, and there is a key ($KEY) to check the signature with; install openssl"
+		command -v openssl >/dev/null || die '[Signature] openssl is missing, and there is a key (%s) to check the signature with; install openssl' "$KEY"
 		openssl dgst -sha256 -verify "$KEY" -signature "$HERE/SHA256SUMS.sig" "$HERE/SHA256SUMS" >/dev/null 2>&1 ||
-			die "[Signature] SHA256SUMS.sig is not a signature of $KEY; nothing was written; get the bundle from those who built it"
+			die '[Signature] SHA256SUMS.sig is not a signature of %s; nothing was written; get the bundle from those who built it' "$KEY"
 	elif [ -n "$REQUIRE_SIGNATURE" ] || [ "$KEY" != /etc/bundler/trusted.pub ]; then
-		die "[Signature] the bundle is not signed; nothing was written; build it with --sign-key"
+		die '[Signature] the bundle is not signed; nothing was written; build it with --sign-key'
 	else
-		warn "[Signature] the bundle is not signed, though this host has a key to check with"
+		warn '[Signature] the bundle is not signed, though this host has a key to check with; build it with --sign-key'
 	fi
 }

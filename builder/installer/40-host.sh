@@ -1,7 +1,7 @@
 # 40-host: is this the host that the bundle was made for?
 
 need_root() {
-	[ "$(id -u)" = 0 ] || die "[Root] run this as root; nothing was written"
+	[ "$(id -u)" = 0 ] || die '[Root] run this as root; nothing was written'
 }
 
 # enter_root: the working folder becomes the root of the host's tree; ROOT its true name, empty for this host
@@ -14,8 +14,8 @@ enter_root() {
 	/*) ;;
 	*) ROOT=./$ROOT ;;
 	esac
-	[ -d "$ROOT" ] || die "--root: $ROOT is not a folder"
-	cd "$ROOT/" || die "--root: $ROOT cannot be entered"
+	[ -d "$ROOT" ] || die "--root: %s is not a folder; give the folder that holds the image's tree" "$ROOT"
+	cd "$ROOT/" || die '--root: %s cannot be entered; give a folder that root may enter' "$ROOT"
 	ROOT=$(pwd -P && echo x)
 	ROOT=${ROOT%?x}
 }
@@ -29,7 +29,7 @@ check_host() {
 		check_address
 		check_arch
 	fi
-	refuse_problems "this bundle is for $NODE ($ADDRESS, $ARCH), and this is another host"
+	refuse_problems 'this bundle is for %s (%s, %s), and this is another host' "$NODE" "$ADDRESS" "$ARCH"
 }
 
 # same_name NAME: whether it is the node's; a short form counts when the node's name has no dot
@@ -50,7 +50,7 @@ check_name() {
 	if same_name "$(uname -n)" || same_name "$(hostname_file)"; then
 		return 0
 	fi
-	problem Hostname "this host is called $(uname -n); take the bundle made for it, or name the host: hostnamectl set-hostname $NODE"
+	problem Hostname 'this host is called %s; take the bundle made for it, or name the host: hostnamectl set-hostname %s' "$(uname -n)" "$NODE"
 }
 
 # check_image_name: an image that already has a name must have the node's
@@ -59,13 +59,13 @@ check_image_name() {
 	case $image_name in
 	'' | localhost) return 0 ;;
 	esac
-	same_name "$image_name" || problem Hostname "the image's etc/hostname says $image_name; take the bundle made for it, or write $NODE there"
+	same_name "$image_name" || problem Hostname "the image's etc/hostname says %s; take the bundle made for it, or write %s there" "$image_name" "$NODE"
 }
 
 check_address() {
 	found_addresses=$(host_addresses | tr '\n' ' ')
 	! has "$ADDRESS" "$found_addresses" || return 0
-	problem Address "no interface of this host has $ADDRESS; it has: ${found_addresses% }; take the bundle made for this host, or set the address"
+	problem Address 'no interface of this host has %s; it has: %s; take the bundle made for this host, or set the address' "$ADDRESS" "${found_addresses% }"
 }
 
 # host_addresses: IPv4 addresses of this host, one a line, by the first means that is there
@@ -85,5 +85,5 @@ check_arch() {
 	aarch64) host_arch=arm64 ;;
 	*) host_arch=$(uname -m) ;;
 	esac
-	[ "$host_arch" = "$ARCH" ] || problem Arch "this host is $host_arch; take the bundle made for it"
+	[ "$host_arch" = "$ARCH" ] || problem Arch 'this host is %s; take the bundle made for it' "$host_arch"
 }

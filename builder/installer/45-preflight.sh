@@ -16,11 +16,11 @@ preflight() {
 
 check_systemd() {
 	if [ ! -d ./run/systemd/system ] || ! command -v systemctl >/dev/null; then
-		problem Systemd "systemd does not run here; the units need it"
+		problem Systemd 'systemd does not run here, and the units need it; install on a host that systemd has booted'
 		return 0
 	fi
 	systemd_version=$(systemctl --version | awk 'NR == 1 { print $2 + 0 }')
-	[ "$systemd_version" -ge 232 ] || problem Systemd "systemd $systemd_version is too old; 232 or newer is needed"
+	[ "$systemd_version" -ge 232 ] || problem Systemd 'systemd %s is too old; 232 or newer is needed; upgrade the system' "$systemd_version"
 }
 
 # check_commands: what the kubelet, kube-proxy and our own units call
@@ -29,8 +29,8 @@ check_commands() {
 	for tool in ip iptables iptables-restore iptables-save modprobe mount sysctl umount $COMMANDS; do
 		command -v "$tool" >/dev/null || missing="$missing $tool"
 	done
-	[ -z "$missing" ] || problem Commands "missing:$missing; install the packages that hold them (iproute2, iptables, kmod, procps, util-linux, ipset)"
-	command -v conntrack >/dev/null || warn "conntrack is missing: UDP flows to Services that moved stay stale for a while"
+	[ -z "$missing" ] || problem Commands 'missing:%s; install the packages that hold them (iproute2, iptables, kmod, procps, util-linux, ipset)' "$missing"
+	command -v conntrack >/dev/null || warn 'conntrack is missing: UDP flows to Services that moved stay stale for a while; install conntrack (conntrack-tools)'
 }
 
 # bundle_lines FOLDER: the lines of the desired files in that folder of the host, without comments
@@ -44,7 +44,7 @@ bundle_lines() {
 check_modules() {
 	for module in $(bundle_lines /etc/modules-load.d); do
 		module_present "$module" || modprobe -n -q "$module" 2>/dev/null ||
-			problem KernelModules "the kernel has no module $module; install the full kernel package"
+			problem KernelModules 'the kernel has no module %s; install the full kernel package' "$module"
 	done
 }
 
@@ -65,7 +65,7 @@ check_cgroups() {
 	for controller in cpu cpuset memory pids; do
 		has "$controller" "$controllers" || missing="$missing $controller"
 	done
-	[ -z "$missing" ] || problem Cgroups "the kernel's cgroups lack:$missing; enable them (kernel command line, e.g. cgroup_enable=memory)"
+	[ -z "$missing" ] || problem Cgroups "the kernel's cgroups lack:%s; enable them (kernel command line, e.g. cgroup_enable=memory)" "$missing"
 }
 
 # check_ports: the node's ports are free, or held by the units of this bundle
@@ -73,7 +73,7 @@ check_ports() {
 	for port in $PORTS; do
 		for inode in $(listeners "$port"); do
 			holder=$(socket_holder "$inode")
-			ours_runs "$holder" || problem Ports "port $port is in use by $(holder_name "$holder"); stop it"
+			ours_runs "$holder" || port_problem "$port" "$holder"
 			break
 		done
 	done
@@ -94,11 +94,12 @@ socket_holder() {
 	) | awk -v socket="socket:[$1]" '/\/fd:$/ { split($0, p, "/"); pid = p[1] } $NF == socket { print pid; exit }'
 }
 
-holder_name() {
-	if [ -n "$1" ] && [ -r "./proc/$1/comm" ]; then
-		echo "$(cat "./proc/$1/comm") (process $1)"
+# port_problem PORT PID: PID is empty when nobody knows who has it
+port_problem() {
+	if [ -n "$2" ] && [ -r "./proc/$2/comm" ]; then
+		problem Ports 'port %s is in use by %s (process %s); stop it' "$1" "$(cat "./proc/$2/comm")" "$2"
 	else
-		echo "an unknown process"
+		problem Ports 'port %s is in use by an unknown process; find it with ss -ltnp and stop it' "$1"
 	fi
 }
 
@@ -113,9 +114,9 @@ ours_runs() {
 
 check_clock() {
 	if before "$(date +%s)" "$NOT_BEFORE"; then
-		problem Clock "this host's clock ($(date -u)) is before the time that the bundle's certificates begin; set the clock"
+		problem Clock "this host's clock (%s) is before the time that the bundle's certificates begin; set the clock" "$(date -u)"
 	elif ! before "$(date +%s)" "$NOT_AFTER"; then
-		problem Clock "the bundle's certificates have ended by this host's clock ($(date -u)); build a new bundle, or set the clock"
+		problem Clock "the bundle's certificates have ended by this host's clock (%s); build a new bundle, or set the clock" "$(date -u)"
 	fi
 }
 
@@ -127,7 +128,7 @@ before() {
 # check_existing: another Kubernetes, or another cluster of ours, is not taken over by accident
 check_existing() {
 	for trace in /etc/kubernetes/kubelet.conf /etc/kubernetes/manifests /etc/rancher /var/lib/rancher /var/snap/microk8s; do
-		! there ".$trace" || problem ExistingKubernetes "$trace is there: another Kubernetes is or was installed; remove it first (kubeadm reset, k3s-uninstall.sh, ...)"
+		! there ".$trace" || problem ExistingKubernetes '%s is there: another Kubernetes is or was installed; remove it first (kubeadm reset, k3s-uninstall.sh, ...)' "$trace"
 	done
 	for unit in $UNITS; do
 		check_unit_is_ours "$unit"
@@ -138,12 +139,12 @@ check_existing() {
 check_unit_is_ours() {
 	unit_file=$UNIT_FOLDER/$1
 	if there ".$unit_file"; then
-		owned_or_equal "$unit_file" || problem ExistingKubernetes "$unit_file is there and not ours; remove it"
+		owned_or_equal "$unit_file" || problem ExistingKubernetes '%s is there and not ours; stop its unit and move it away' "$unit_file"
 		return 0
 	fi
 	case $(unit_state "$1") in
 	active | activating | reloading)
-		problem ExistingKubernetes "a unit $1 that is not ours runs; stop and disable it: systemctl disable --now $1"
+		problem ExistingKubernetes 'a unit %s that is not ours runs; stop and disable it: systemctl disable --now %s' "$1" "$1"
 		;;
 	esac
 }
@@ -159,6 +160,6 @@ check_cluster() {
 	old_cluster=$(state_field cluster)
 	case $old_cluster in
 	'' | "$CLUSTER") ;;
-	*) die "this host is a node of the cluster $old_cluster; run ./install.sh --uninstall first; nothing was written" ;;
+	*) die 'this host is a node of the cluster %s; run ./install.sh --uninstall first; nothing was written' "$old_cluster" ;;
 	esac
 }

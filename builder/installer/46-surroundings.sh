@@ -10,6 +10,7 @@ check_surroundings() {
 	check_firewall
 	check_runtimes
 	check_selinux
+	check_apparmor
 	check_routes
 	check_cloud_init
 }
@@ -17,21 +18,21 @@ check_surroundings() {
 check_kernel() {
 	kernel=$(uname -r)
 	printf '%s\n' "$kernel" | awk -F '[.-]' '{ exit !($1 * 1000 + $2 >= 3010) }' ||
-		problem Kernel "the kernel is $kernel; Kubernetes needs 3.10 or newer"
+		problem Kernel 'the kernel is %s; Kubernetes needs 3.10 or newer; upgrade it and reboot' "$kernel"
 	lacking=
 	for feature in overlay nf_conntrack nf_nat xt_comment xt_mark xt_conntrack xt_nat xt_statistic; do
 		module_present "$feature" || modprobe -n -q "$feature" 2>/dev/null || lacking="$lacking $feature"
 	done
-	[ -z "$lacking" ] || problem Kernel "the kernel lacks:$lacking; install the full kernel package (modules-extra)"
+	[ -z "$lacking" ] || problem Kernel 'the kernel lacks:%s; install the full kernel package (modules-extra)' "$lacking"
 }
 
 # check_swap: the kubelet does not start with swap on, unless its configuration allows it
 check_swap() {
 	[ -n "$(awk 'NR > 1' ./proc/swaps 2>/dev/null || :)" ] || return 0
 	if desired_file kubelet-config.yml | grep -q '^failSwapOn: *false'; then
-		warn "swap is on: memory limits of pods are not kept; turn it off with swapoff -a and in /etc/fstab"
+		warn 'swap is on: memory limits of pods are not kept; turn it off with swapoff -a and in /etc/fstab'
 	else
-		problem Swap "swap is on, and the kubelet does not start with it; swapoff -a, and take it out of /etc/fstab"
+		problem Swap 'swap is on, and the kubelet does not start with it; swapoff -a, and take it out of /etc/fstab'
 	fi
 }
 
@@ -47,9 +48,9 @@ desired_file() {
 check_memory() {
 	memory=$(awk '$1 == "MemTotal:" { print int($2 / 1024) }' ./proc/meminfo 2>/dev/null || :)
 	if [ "${memory:-1024}" -lt 400 ]; then
-		problem Memory "this host has $memory MiB of memory, and a node does not run in less than 400; give it 1024 or more"
+		problem Memory 'this host has %s MiB of memory, and a node does not run in less than 400; give it 1024 or more' "$memory"
 	elif [ "${memory:-1024}" -lt 900 ]; then
-		warn "this host has $memory MiB of memory; a node wants 1024 or more"
+		warn 'this host has %s MiB of memory; a node wants 1024 or more' "$memory"
 	fi
 }
 
@@ -71,7 +72,7 @@ mount_options() {
 check_read_only() {
 	for top in $(all_folders | awk -F / '{ print "/" $2 "/" $3 }' | sort -u); do
 		case ,$(mount_options "${top%/}"), in
-		*,ro,*) problem ReadOnly "${top%/} is mounted read-only; remount it: mount -o remount,rw (an immutable system wants another place for it)" ;;
+		*,ro,*) problem ReadOnly '%s is mounted read-only; remount it: mount -o remount,rw (an immutable system wants another place for it)' "${top%/}" ;;
 		esac
 	done
 }
@@ -80,11 +81,11 @@ check_read_only() {
 check_noexec() {
 	for program_folder in $(printf '%s\n' "$DESIRED" | awk '$1 == "file" && $3 ~ /[1357]/ { sub(/\/[^\/]*$/, "", $6); print $6 }' | sort -u); do
 		case ,$(mount_options "$program_folder"), in
-		*,noexec,*) problem NoExec "$program_folder is mounted noexec, and programs go there; remount it: mount -o remount,exec" ;;
+		*,noexec,*) problem NoExec '%s is mounted noexec, and programs go there; remount it: mount -o remount,exec' "$program_folder" ;;
 		esac
 	done
 	case ,$(mount_options /tmp), in
-	*,noexec,*) warn "/tmp is mounted noexec: tools that unpack themselves there do not run" ;;
+	*,noexec,*) warn '/tmp is mounted noexec: tools that unpack themselves there do not run; if one is needed: mount -o remount,exec /tmp' ;;
 	esac
 }
 
@@ -93,12 +94,12 @@ check_iptables() {
 	case $(iptables --version 2>/dev/null || :) in
 	*nf_tables*)
 		[ ! -s ./proc/net/ip_tables_names ] ||
-			problem Iptables "iptables here writes nf_tables rules, but legacy tables are loaded, too ($(tr '\n' ' ' <./proc/net/ip_tables_names)); remove the legacy rules (iptables-legacy -F) and reboot"
+			problem Iptables 'iptables here writes nf_tables rules, but legacy tables are loaded, too (%s); remove the legacy rules (iptables-legacy -F) and reboot' "$(tr '\n' ' ' <./proc/net/ip_tables_names)"
 		;;
 	*legacy*)
 		command -v iptables-nft-save >/dev/null || return 0
 		! iptables-nft-save 2>/dev/null | grep -q '^-A' ||
-			problem Iptables "iptables here writes legacy rules, but there are nf_tables rules, too; choose one kind: update-alternatives --config iptables"
+			problem Iptables 'iptables here writes legacy rules, but there are nf_tables rules, too; choose one kind: update-alternatives --config iptables'
 		;;
 	esac
 }
@@ -106,28 +107,34 @@ check_iptables() {
 # check_firewall: a firewall that knows nothing of the cluster drops its traffic
 check_firewall() {
 	if [ "$(unit_state firewalld.service)" = active ]; then
-		problem Firewall "firewalld runs and would drop the cluster's traffic; systemctl disable --now firewalld, or open it for the cluster's networks ($NETWORKS) and ports ($PORTS)"
+		problem Firewall "firewalld runs and would drop the cluster's traffic; systemctl disable --now firewalld, or open it for the cluster's networks (%s) and ports (%s)" "$NETWORKS" "$PORTS"
 	fi
 	if grep -qi '^ENABLED=yes' ./etc/ufw/ufw.conf 2>/dev/null; then
-		problem Firewall "ufw is enabled and would drop the cluster's traffic; ufw disable, or allow the cluster's networks ($NETWORKS) and ports ($PORTS)"
+		problem Firewall "ufw is enabled and would drop the cluster's traffic; ufw disable, or allow the cluster's networks (%s) and ports (%s)" "$NETWORKS" "$PORTS"
 	fi
-	! iptables-save 2>/dev/null | grep -q '^:INPUT DROP' || warn "iptables drops what no rule lets in: see that the ports $PORTS are open to the other nodes"
-	! iptables-save 2>/dev/null | grep -q '^:FORWARD DROP' || warn "iptables drops what is forwarded: see that the cluster's networks ($NETWORKS) are let through"
-	[ "$(unit_state nftables.service)" != active ] || warn "nftables.service loads rules of its own: see that they let the cluster's networks ($NETWORKS) and ports ($PORTS) through"
+	! iptables-save 2>/dev/null | grep -q '^:INPUT DROP' || warn 'iptables drops what no rule lets in: see that the ports %s are open to the other nodes' "$PORTS"
+	! iptables-save 2>/dev/null | grep -q '^:FORWARD DROP' || warn "iptables drops what is forwarded: see that the cluster's networks (%s) are let through" "$NETWORKS"
+	[ "$(unit_state nftables.service)" != active ] || warn "nftables.service loads rules of its own: see that they let the cluster's networks (%s) and ports (%s) through" "$NETWORKS" "$PORTS"
 }
 
 # check_runtimes: another container runtime or Kubernetes that runs now
 check_runtimes() {
 	for runtime in docker.service cri-docker.service crio.service k3s.service k3s-agent.service rke2-server.service rke2-agent.service; do
 		[ "$(unit_state "$runtime")" != active ] ||
-			problem ExistingRuntime "$runtime runs; two of a kind take each other's ports, cgroups and rules: systemctl disable --now $runtime"
+			problem ExistingRuntime "%s runs; two of a kind take each other's ports, cgroups and rules: systemctl disable --now %s" "$runtime" "$runtime"
 	done
 }
 
 # check_selinux: files get their labels by restorecon; without it an enforcing host keeps the units from them
 check_selinux() {
 	[ "$(cat ./sys/fs/selinux/enforce 2>/dev/null || :)" = 1 ] || return 0
-	command -v restorecon >/dev/null || problem Selinux "SELinux enforces, and restorecon is missing; install policycoreutils, or setenforce 0"
+	command -v restorecon >/dev/null || problem Selinux 'SELinux enforces, and restorecon is missing; install policycoreutils, or setenforce 0'
+}
+
+# check_apparmor: containerd gives pods its profile only where it can load one
+check_apparmor() {
+	[ "$(cat ./sys/module/apparmor/parameters/enabled 2>/dev/null || :)" = Y ] || return 0
+	command -v apparmor_parser >/dev/null || warn 'AppArmor is on, and apparmor_parser is missing: pods run without a profile, and those that ask for one do not start; install the package apparmor'
 }
 
 # check_routes: no route of the host leads into the cluster's own networks. On a node there are such, of ours.
@@ -147,8 +154,8 @@ check_routes() {
 			count = split(networks, network, " ")
 			for (i = 1; i <= count; i++) if (overlap($1, network[i])) print $1, "overlaps", network[i]
 		}' | tr '\n' ',')
-	[ -z "$overlapping" ] || problem Routes "a route of this host leads into the cluster's networks: ${overlapping%,}; remove the route, or give the cluster other networks (network.podCIDR, network.serviceCIDR)"
-	ip -4 route show 2>/dev/null | grep -q '^default' || warn "there is no default route: programs that look for one to find this host's address fail; the kubelet is told $ADDRESS"
+	[ -z "$overlapping" ] || problem Routes "a route of this host leads into the cluster's networks: %s; remove the route, or give the cluster other networks (network.podCIDR, network.serviceCIDR)" "${overlapping%,}"
+	ip -4 route show 2>/dev/null | grep -q '^default' || warn "there is no default route: programs that look for one to find this host's address fail; the kubelet is told %s; add a route if others need one" "$ADDRESS"
 }
 
 # check_cloud_init: it would write /etc/hosts anew at each boot
@@ -156,5 +163,5 @@ check_cloud_init() {
 	printf '%s\n' "$DESIRED" | grep -q '^block .* /etc/hosts$' || return 0
 	[ -d ./etc/cloud ] || return 0
 	! find ./etc/cloud -name '*.cfg' -type f -exec cat {} + | grep -Eq '^[[:space:]]*manage_etc_hosts:[[:space:]]*(true|.?template.?)' ||
-		problem CloudInit "cloud-init writes /etc/hosts anew at each boot (manage_etc_hosts in /etc/cloud); set it to false or localhost"
+		problem CloudInit 'cloud-init writes /etc/hosts anew at each boot (manage_etc_hosts in /etc/cloud); set it to false or localhost'
 }

@@ -22,9 +22,9 @@ all_folders() {
 check_folder() {
 	there ".$1" || return 0
 	if [ ! -d ".$1" ]; then
-		problem Paths "$1 is not a folder; move it away"
+		problem Paths '%s is not a folder; move it away' "$1"
 	elif [ -n "$ROOT" ] && [ -L ".$1" ]; then
-		inside_root "$1" || problem Paths "$1 is a link that leads out of $ROOT; make it a relative link, or a folder"
+		inside_root "$1" || problem Paths '%s is a link that leads out of %s; make it a relative link, or a folder' "$1" "$ROOT"
 	fi
 }
 
@@ -39,23 +39,23 @@ inside_root() {
 check_entry() {
 	[ "$1" != dir ] || return 0
 	if [ -d ".$6" ] && [ ! -L ".$6" ]; then
-		problem Paths "$6 is a folder where a $1 must be; move it away"
+		problem Paths '%s is a folder where a %s must be; move it away' "$6" "$1"
 	elif [ "$1" = block ] && there ".$6"; then
 		check_block_file "$6"
 	elif there ".$6" && [ ! -f ".$6" ] && [ ! -L ".$6" ]; then
-		problem Paths "$6 is a device, pipe or socket; move it away"
+		problem Paths '%s is a device, pipe or socket; move it away' "$6"
 	fi
 }
 
 # check_block_file PATH: a file that a block can be put into and taken out of without harm to its other lines
 check_block_file() {
 	if [ -L ".$1" ] || [ ! -f ".$1" ]; then
-		problem Paths "$1 is not a plain file; make it one"
+		problem Paths '%s is not a plain file; make it one' "$1"
 	elif ! awk -v begin="$(block_begin)" -v end="$(block_end)" '
 		$0 == begin { if (open || blocks++) exit 1; open = 1 }
 		$0 == end { if (!open) exit 1; open = 0 }
 		END { if (open) exit 1 }' ".$1"; then
-		problem Paths "$1: the lines '$(block_begin)' and '$(block_end)' do not make one block; put them right"
+		problem Paths "%s: the lines '%s' and '%s' do not make one block; put them right" "$1" "$(block_begin)" "$(block_end)"
 	fi
 }
 
@@ -70,18 +70,21 @@ check_disk() {
 			END {
 				for (device in need) {
 					if (need[device] > free[device])
-						print "Disk", mount[device], int(need[device] / 1048576) + 1, int(free[device] / 1048576), "MiB"
+						print "Disk", mount[device], int(need[device] / 1048576) + 1, int(free[device] / 1048576)
 					if (nodes[device] != "-" && wanted[device] > nodes[device])
-						print "Inodes", mount[device], wanted[device], nodes[device], "inodes"
+						print "Inodes", mount[device], wanted[device], nodes[device]
 				}
 			}'
 	)
 	each disk_problem "$lacking"
 }
 
-# disk_problem NAME FOLDER NEEDED FREE WHAT
+# disk_problem NAME FOLDER NEEDED FREE
 disk_problem() {
-	problem "$1" "$2 needs $3 $5 free and has $4 $5; make room"
+	case $1 in
+	Disk) problem Disk '%s needs %s MiB free and has %s MiB; make room' "$2" "$3" "$4" ;;
+	Inodes) problem Inodes '%s needs %s inodes free and has %s inodes; make room' "$2" "$3" "$4" ;;
+	esac
 }
 
 # bytes_to_write: `FOLDER BYTES INODES`: each new file in its folder, and what the state keeps: small new contents,

@@ -32,7 +32,8 @@ enabling_links() {
 # state_text: the text of the state's manifest for what is desired
 state_text() {
 	printf '%s\n' "# bundler manifest 1" "# generation $GENERATION" "# cluster $CLUSTER" "# node $NODE" \
-		"# kubernetes $KUBERNETES" "# bundler $BUNDLER_VERSION" "# not-after $NOT_AFTER" "# waiting $WAITING" "# units $UNITS"
+		"# kubernetes $KUBERNETES" "# bundler $BUNDLER_VERSION" "# not-after $NOT_AFTER" "# subnet $POD_SUBNET" "# waiting $WAITING" \
+		"# units $UNITS"
 	printf '%s\n' "$DESIRED"
 }
 
@@ -101,9 +102,13 @@ host_stats() {
 	} | awk '{ $2 = substr($2, 1, length($2) - 3); print }'
 }
 
-# host_digests ENTRIES: `digest SHA256 PATH` of the plain files that are there
+# host_digests ENTRIES: `digest SHA256 PATH` of the plain files that are there; what was read just now is not read again
 host_digests() {
-	host_paths file "$1" | xargs -r stat -c '%f %n' 2>/dev/null | awk '/^8/ { print $2 }' |
+	printf '%s\n' "$HASHED"
+	{
+		printf '%s\n' "$HASHED"
+		host_paths file "$1" | xargs -r stat -c '%f %n' 2>/dev/null
+	} | awk '$1 == "digest" { known[$3] = 1 } /^8/ && !($2 in known) { print $2 }' |
 		xargs -r sha256sum | sed 's/^/digest /'
 }
 
@@ -170,6 +175,7 @@ units_to_restart() {
 		printf '%s\n' "$PLAN" | awk '$1 != "same" && NF && $7 != "-" { print $7 }'
 		printf '%s\n' "$STALE" | awk '$1 != "absent" && NF && $7 != "-" { print $7 }'
 		[ -z "$UNFINISHED" ] || sed -n 's/^# restart //p' "$STATE/journal"
+		! subnet_changed && ! renamed || echo kubelet.service # it is stopped meanwhile
 	} | tr ',' ' ' | tr -s ' ' '\n' | awk 'NF && !seen[$0]++' | tr '\n' ' '
 }
 

@@ -38,7 +38,15 @@ stage_entry() {
 
 stage_file() {
 	source_of file "$4" "$8"
-	{ cp "$SOURCE" "$ASIDE" && chown "$6" "$ASIDE" && chmod "$5" "$ASIDE"; } || die "$8 could not be written"
+	{ cp "$SOURCE" "$ASIDE" && chown "$6" "$ASIDE" && chmod "$5" "$ASIDE" && give_attributes "$8" "$4"; } || die_of_disk '%s could not be written' "$8"
+}
+
+# give_attributes PATH SHA256: what stood there before us gets its extended attributes back
+give_attributes() {
+	[ -f "$STATE/attributes$1" ] || return 0
+	case $(origin_of "$1") in
+	"file $2 "*) cp --attributes-only --preserve=xattr "$STATE/attributes$1" "$ASIDE" 2>/dev/null || : ;;
+	esac
 }
 
 # stage_link PATH SHA256 [TARGET]: an odd target is kept as a file's content, so that no word is split
@@ -48,17 +56,17 @@ stage_link() {
 		link_target=$(cat "$FILES/$2" && echo x)
 		link_target=${link_target%x}
 	fi
-	ln -s "$link_target" "$ASIDE" || die "$1 could not be linked"
+	ln -s "$link_target" "$ASIDE" || die_of_disk '%s could not be linked' "$1"
 }
 
 # stage_block PATH SHA256: the rest of the file, its mode and its owner stay as they are
 stage_block() {
 	source_of block "$2" "$1"
 	if [ -f ".$1" ]; then
-		cp -p ".$1" "$ASIDE" || die "$1 could not be copied"
-		with_block "$1" "$SOURCE" >"$ASIDE" || die "$1 could not be written"
+		cp -a ".$1" "$ASIDE" || die_of_disk '%s could not be copied' "$1"
+		with_block "$1" "$SOURCE" >"$ASIDE" || die_of_disk '%s could not be written' "$1"
 	else
-		{ with_block "$1" "$SOURCE" >"$ASIDE" && chmod 0644 "$ASIDE"; } || die "$1 could not be written"
+		{ with_block "$1" "$SOURCE" >"$ASIDE" && chmod 0644 "$ASIDE"; } || die_of_disk '%s could not be written' "$1"
 	fi
 }
 
@@ -79,7 +87,7 @@ check_staged() {
 			!second { wanted[$2] = $1; next }
 			wanted[$2] != $1 { print $2 }'
 	)
-	[ -z "$bad_copies" ] || die "not what the manifest lists once it was copied: $bad_copies; nothing was put in place; copy the bundle again"
+	[ -z "$bad_copies" ] || die 'not what the manifest lists once it was copied: %s; nothing was put in place; copy the bundle again' "$bad_copies"
 }
 
 # rename_to PATH: what lies aside takes its place
@@ -91,12 +99,12 @@ rename_to() {
 # move_to FROM PATH: mv would move into a folder that a link points to
 move_to() {
 	[ ! -L "$2" ] || [ ! -d "$2" ] || rm -f "$2"
-	mv -f "$1" "$2" || die "$2 could not be written"
+	mv -f "$1" "$2" || die_of_disk '%s could not be written' "$2"
 }
 
 # sync_paths: the files and folders on stdin are on the disk after this. A sync that takes no names writes all.
 sync_paths() {
-	xargs -r sync 2>/dev/null || sync || die "the disk could not be written to (sync failed)"
+	xargs -r sync 2>/dev/null || sync || die 'the disk could not be written to (sync failed); look for its errors with dmesg, then run ./install.sh again'
 }
 
 # remove_asides FOLDERS: what a run that was killed left beside its places

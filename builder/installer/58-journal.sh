@@ -3,8 +3,8 @@
 # what it aims at and, in its `was` lines, what stood there before it, for resume and abort. Contents are kept in
 # files/ by their sha256.
 #
-# Beside MANIFEST's kinds they know: `absent - - - - PATH`, `sysctl - - - - KEY VALUE`, `unit STATE - - - NAME`,
-# and `link SHA256 …` for a link whose target is not plain and is kept as content.
+# Beside MANIFEST's kinds they know: `absent - - - - PATH`, `unit STATE - - - NAME`, those of 72-beyond (sysctl, module,
+# tmpfile, chain), and `link SHA256 …` for a link whose target is not plain and is kept as content.
 
 # journal_field NAME: what the journal's head says under that name
 journal_field() {
@@ -70,17 +70,7 @@ new_origins() {
 	foreign_folders=$(printf '%s\n' "$PLAN" | awk '$2 == "foreign" && $3 == "dir" && $1 == "mode" { print $8 }')
 	what_is "$foreign" "$foreign_folders" | sed '/^absent/d'
 	printf '%s\n' "$MISSING" | awk 'NF { print "absent - - - -", $1 }'
-	sysctls_now | while read -r line; do
-		sysctl_rest=${line#sysctl - - - - }
-		grep -q "^sysctl - - - - ${sysctl_rest%% *} " "$STATE/origins" 2>/dev/null || echo "$line"
-	done
-}
-
-# sysctls_now: the values of the sysctls that this run sets
-sysctls_now() {
-	printf '%s\n' "$KERNEL_PLAN" | awk '$1 == "set_sysctl" { print $2 }' | while read -r key; do
-		echo "sysctl - - - - $key $(one_line "$(cat "./proc/sys/$(printf '%s' "$key" | tr . /)" 2>/dev/null || :)")"
-	done
+	beyond_origins
 }
 
 # new_befores: what this run is going to change, as it is now
@@ -88,6 +78,7 @@ new_befores() {
 	changing=$(
 		printf '%s\n' "$PLAN" | awk 'NF && $1 != "same" && $3 != "dir" { print $8 }'
 		printf '%s\n' "$STALE" | awk 'NF && $1 != "absent" && $3 != "dir" { print $8 }'
+		tmpfiles_missing | awk '{ print $2 }'
 	)
 	changing_folders=$(
 		printf '%s\n' "$MISSING"
@@ -95,7 +86,7 @@ new_befores() {
 		printf '%s\n' "$STALE" | awk 'NF && $1 != "absent" && $3 == "dir" { print $8 }'
 	)
 	what_is "$changing" "$changing_folders"
-	sysctls_now
+	beyond_befores
 	[ -n "$ROOT" ] || units_now
 }
 
@@ -112,7 +103,7 @@ units_now() {
 
 # first_of_each LINES…: of the entries with one kind of thing and name, the first
 first_of_each() {
-	printf '%s\n' "$@" | awk '{ key = ($1 == "unit" || $1 == "sysctl" ? $1 : "") " " $6 } NF && !seen[key]++'
+	printf '%s\n' "$@" | awk '{ key = ($1 ~ /^(unit|sysctl|module|chain|tmpfile)$/ ? $1 : "") " " $6 } NF && !seen[key]++'
 }
 
 # begin_state: first the contents that may have to come back, then what was there before us, then the journal. From
@@ -123,6 +114,7 @@ begin_state() {
 	origins=$(new_origins)
 	befores=$(new_befores)
 	each keep_content "$(printf '%s\n' "$origins" "$befores" | awk '$1 == "file" || $1 == "link" && $2 != "-"')"
+	each keep_attributes "$(printf '%s\n' "$origins" | awk '$1 == "file"')"
 	each keep_source "$(small_sources)"
 	first_of_each "$origins" "$(cat "$STATE/origins" 2>/dev/null || :)" | sort | write_state origins
 	find "$FILES" -type f | sync_paths
@@ -130,9 +122,15 @@ begin_state() {
 		state_text
 		echo "# run $ACTION"
 		echo "# from $from_number"
+		echo "# bundle $(bundle_digest)"
 		echo "# restart $RESTARTS"
 		first_of_each "$(was_lines)" "$befores" | sed 's/^/was /'
 	} | write_state journal
+}
+
+# bundle_digest: the digest of all digests, so that a run is resumed by the very bundle that began it
+bundle_digest() {
+	sha256sum <"$HERE/SHA256SUMS" | cut -d ' ' -f 1
 }
 
 # keep_content KIND SHA256 MODE OWNER - PATH: a large file is about to be replaced, so that a second name is enough
@@ -141,12 +139,19 @@ keep_content() {
 	TEMP=$FILES/.new
 	rm -f "$TEMP"
 	if [ "$1" = link ]; then
-		printf '%s' "$(readlink ".$6")" >"$TEMP" || die "$6 could not be kept"
+		printf '%s' "$(readlink ".$6")" >"$TEMP" || die_of_disk '%s could not be kept' "$6"
 	elif [ "$(size_of ".$6")" -le "$SMALL" ] || ! ln ".$6" "$TEMP" 2>/dev/null; then
-		cp -p ".$6" "$TEMP" || die "$6 could not be kept"
+		cp -p ".$6" "$TEMP" || die_of_disk '%s could not be kept' "$6"
 	fi
-	mv -f "$TEMP" "$FILES/$2" || die "$6 could not be kept"
+	mv -f "$TEMP" "$FILES/$2" || die_of_disk '%s could not be kept' "$6"
 	TEMP=
+}
+
+# keep_attributes KIND SHA256 MODE OWNER - PATH: the extended attributes of what stood there before us, on an empty file
+# of that name. busybox's cp knows none.
+keep_attributes() {
+	make_parents "$STATE/attributes$6"
+	cp --attributes-only --preserve=all ".$6" "$STATE/attributes$6" 2>/dev/null || :
 }
 
 # small_sources: `SHA256 FILE` of the small new contents, which are kept at once: a generation can be gone back to,
@@ -162,7 +167,7 @@ small_sources() {
 keep_source() {
 	source_of "$1" "$2" "$3"
 	TEMP=$FILES/.new
-	{ cp "$SOURCE" "$TEMP" && mv -f "$TEMP" "$FILES/$2"; } || die "$3 could not be kept"
+	{ cp "$SOURCE" "$TEMP" && mv -f "$TEMP" "$FILES/$2"; } || die_of_disk '%s could not be kept' "$3"
 	TEMP=
 }
 
@@ -170,9 +175,9 @@ keep_source() {
 write_state() {
 	make_parents "$STATE/$1"
 	TEMP=$STATE/.new
-	cat >"$TEMP" || die "/var/lib/bundler/$1 could not be written"
+	cat >"$TEMP" || die_of_disk '/var/lib/bundler/%s could not be written' "$1"
 	printf '%s\n' "$TEMP" | sync_paths
-	mv -f "$TEMP" "$STATE/$1" || die "/var/lib/bundler/$1 could not be written"
+	mv -f "$TEMP" "$STATE/$1" || die_of_disk '/var/lib/bundler/%s could not be written' "$1"
 	TEMP=
 	printf '%s\n' "$STATE" | sync_paths
 }
@@ -183,10 +188,10 @@ open_state() {
 	if [ ! -d "$STATE" ]; then
 		make_parents "$STATE"
 		rm -rf "$STATE.new"
-		mkdir "$STATE.new" || die "/var/lib/bundler could not be made"
+		mkdir "$STATE.new" || die_of_disk '/var/lib/bundler could not be made'
 		printf '%s\n' "$MISSING" | awk 'NF { print "absent - - - -", $1 }' >"$STATE.new/origins"
 		printf '%s\n' "$STATE.new/origins" | sync_paths
-		mv "$STATE.new" "$STATE" || die "/var/lib/bundler could not be made"
+		mv "$STATE.new" "$STATE" || die_of_disk '/var/lib/bundler could not be made'
 	fi
-	{ chmod 0700 "$STATE" && mkdir -p "$FILES"; } || die "/var/lib/bundler could not be made"
+	{ chmod 0700 "$STATE" && mkdir -p "$FILES"; } || die_of_disk '/var/lib/bundler could not be made'
 }

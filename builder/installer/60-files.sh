@@ -15,47 +15,47 @@ make_parents() {
 
 # make_folder PATH: it has its mode from the first moment on, as nobody would correct it after a lost power
 make_folder() {
-	[ -d "$1" ] || (umask 022 && mkdir "$1" && chown 0:0 "$1") || die "$1 could not be made"
+	[ -d "$1" ] || (umask 022 && mkdir "$1" && chown 0:0 "$1") || die_of_disk '%s could not be made' "$1"
 }
 
 # put_dir PATH MODE OWNER: a folder with that mode
 put_dir() {
-	! would "make $1 with mode $2" || return 0
+	! would 'make %s with mode %s' "$1" "$2" || return 0
 	make_parents ".$1"
 	make_folder ".$1"
-	{ chown "$3" ".$1" && chmod "$2" ".$1"; } || die "$1 could not be given mode $2"
-	say "made $1 with mode $2"
+	{ chown "$3" ".$1" && chmod "$2" ".$1"; } || die_of_disk '%s could not be given mode %s' "$1" "$2"
+	say 'made %s with mode %s' "$1" "$2"
 }
 
 # put_file STATE OURS KIND SHA256 MODE OWNER UNITS PATH
 put_file() {
-	if would "write $8"; then
+	if would 'write %s' "$8"; then
 		show_file "$@" | show
 		return 0
 	fi
 	if [ "$1" = mode ]; then
-		{ chown "$6" ".$8" && chmod "$5" ".$8"; } || die "$8 could not be given mode $5"
+		{ chown "$6" ".$8" && chmod "$5" ".$8"; } || die_of_disk '%s could not be given mode %s' "$8" "$5"
 	else
 		rename_to ".$8"
 	fi
-	say "wrote $8"
+	say 'wrote %s' "$8"
 }
 
 # put_link PATH TARGET
 put_link() {
-	! would "link $1 to $2" || return 0
+	! would 'link %s to %s' "$1" "$2" || return 0
 	rename_to ".$1"
-	say "linked $1 to $2"
+	say 'linked %s to %s' "$1" "$2"
 }
 
 # put_block PATH SHA256: the bundle's lines between our two marker lines, in a file that otherwise stays as it is
 put_block() {
-	if would "write the block of $1"; then
+	if would 'write the block of %s' "$1"; then
 		show_block "$1" "$2" | show
 		return 0
 	fi
 	rename_to ".$1"
-	say "wrote the block of $1"
+	say 'wrote the block of %s' "$1"
 }
 
 block_begin() {
@@ -102,7 +102,7 @@ without_block() {
 put_back() {
 	origin=$(origin_of "$1")
 	if [ -n "$origin" ]; then
-		! would "put back $1" || return 0
+		! would 'put back %s' "$1" || return 0
 		source_kept_before=$SOURCE_KEPT
 		SOURCE_KEPT=1
 		each stage_entry "absent ours $origin"
@@ -111,12 +111,12 @@ put_back() {
 		rename_to ".$1"
 		STAGED=
 		REMOVED=$((REMOVED + 1))
-		say "put back $1"
+		say 'put back %s' "$1"
 	elif there ".$1"; then
-		! would "remove $1" || return 0
-		rm -f ".$1" || die "$1 could not be removed"
+		! would 'remove %s' "$1" || return 0
+		rm -f ".$1" || die_of_disk '%s could not be removed' "$1"
 		REMOVED=$((REMOVED + 1))
-		say "removed $1"
+		say 'removed %s' "$1"
 	fi
 }
 
@@ -129,7 +129,7 @@ check_origin() {
 	aside_of ".$1"
 	origin_digest=${2#file }
 	[ "$(sha256sum <"$ASIDE" | cut -d ' ' -f 1)" = "${origin_digest%% *}" ] ||
-		die "what stood at $1 is not whole any more in /var/lib/bundler/files; nothing was put there"
+		die 'what stood at %s is not whole any more in /var/lib/bundler/files; nothing was put there; put a copy of it, with that sha256, at /var/lib/bundler/files/%s, then run this again' "$1" "${origin_digest%% *}"
 }
 
 # take_out_block PATH: our lines leave the file; the rest of it stays as it is now
@@ -139,14 +139,14 @@ take_out_block() {
 		put_back "$1" # nobody else changed it: also its last line's missing newline comes back
 		return 0
 	fi
-	! would "take the block out of $1" || return 0
+	! would 'take the block out of %s' "$1" || return 0
 	aside_of ".$1"
 	STAGED="- $ASIDE$NL"
-	{ cp -p ".$1" "$ASIDE" && without_block "$1" >"$ASIDE"; } || die "$1 could not be written"
+	{ cp -a ".$1" "$ASIDE" && without_block "$1" >"$ASIDE"; } || die_of_disk '%s could not be written' "$1"
 	rename_to ".$1"
 	STAGED=
 	REMOVED=$((REMOVED + 1))
-	say "took the block out of $1"
+	say 'took the block out of %s' "$1"
 }
 
 # original_lines PATH: the lines of the file that stood there before us

@@ -4,14 +4,14 @@
 show_file() {
 	source_of file "$4" "$8"
 	if [ "$1" = mode ]; then
-		echo "    only its mode or owner: $(stat -c '%a %u:%g' ".$8") becomes $5 $6"
+		detail 'only its mode or owner: %s becomes %s %s' "$(stat -c '%a %u:%g' ".$8")" "$5" "$6"
 	elif ! public "$5" || { [ -f ".$8" ] && ! public "$(stat -c %a ".$8")"; }; then
-		echo "    mode $5: the content is secret and not shown"
+		detail 'mode %s: the content is secret and not shown' "$5"
 	elif is_text "$SOURCE" && { [ ! -f ".$8" ] || is_text ".$8"; }; then
 		show_diff "$8"
 	else
-		echo "    $(size_of "$SOURCE") bytes, sha256 $4"
-		[ ! -f ".$8" ] || echo "    is now $(size_of ".$8") bytes, sha256 $(sha256sum <".$8" | cut -d ' ' -f 1)"
+		detail '%s bytes, sha256 %s' "$(size_of "$SOURCE")" "$4"
+		[ ! -f ".$8" ] || detail 'is now %s bytes, sha256 %s' "$(size_of ".$8")" "$(sha256sum <".$8" | cut -d ' ' -f 1)"
 	fi
 }
 
@@ -27,7 +27,7 @@ show_block() {
 # show_diff PATH: how the host's text becomes that of SOURCE
 show_diff() {
 	if ! command -v diff >/dev/null; then
-		echo "    (no diff on this host)"
+		detail '(no diff on this host)'
 		return 0
 	fi
 	now=.$1

@@ -11,16 +11,16 @@ take_lock() {
 # take_over_lock: a dead run's lock is replaced, by one run only
 take_over_lock() {
 	lock_holder=$(readlink "$lock_name" || :)
-	! kill -0 "$lock_holder" 2>/dev/null || die "another run (process $lock_holder) is at work; wait for it"
+	! kill -0 "$lock_holder" 2>/dev/null || die 'another run (process %s) is at work; wait for it' "$lock_holder"
 	if there "$lock_name.takeover" && ! kill -0 "$(readlink "$lock_name.takeover" || :)" 2>/dev/null; then
 		rm -f "$lock_name.takeover" # of a run that died while it took over
 	fi
-	ln -s "$$" "$lock_name.takeover" 2>/dev/null || die "another run is taking over; remove ${lock_name#.}.takeover if there is none"
+	ln -s "$$" "$lock_name.takeover" 2>/dev/null || die 'another run is taking over; remove %s.takeover if there is none' "${lock_name#.}"
 	if [ "$(readlink "$lock_name" || :)" = "$lock_holder" ]; then
 		rm -f "$lock_name"
 	fi
 	ln -s "$$" "$lock_name" 2>/dev/null || lock_holder=lost
 	rm -f "$lock_name.takeover"
-	[ "$lock_holder" != lost ] || die "another run has just begun; wait for it"
-	warn "took over the lock of process $lock_holder, which is gone"
+	[ "$lock_holder" != lost ] || die 'another run has just begun; wait for it'
+	warn 'took over the lock of process %s, which is gone' "$lock_holder"
 }

@@ -20,7 +20,7 @@ number_of_target() {
 	wanted_text=$(state_text | sed '/^# generation /d')
 	for number_file in "$STATE/manifest" "$STATE/journal"; do
 		[ -f "$number_file" ] || continue
-		if [ "$(sed -e '/^# generation /d' -e '/^# run /d' -e '/^# from /d' -e '/^# restart /d' -e '/^was /d' "$number_file")" = "$wanted_text" ]; then
+		if [ "$(sed -e '/^# generation /d' -e '/^# run /d' -e '/^# from /d' -e '/^# bundle /d' -e '/^# restart /d' -e '/^was /d' "$number_file")" = "$wanted_text" ]; then
 			sed -n 's/^# generation //p' "$number_file"
 			return 0
 		fi
@@ -40,6 +40,7 @@ adopt_manifest() {
 	KUBERNETES=$(manifest_field "$1" kubernetes)
 	BUNDLER_VERSION=$(manifest_field "$1" bundler)
 	NOT_AFTER=$(manifest_field "$1" not-after)
+	POD_SUBNET=$(manifest_field "$1" subnet)
 	UNITS=$(manifest_field "$1" units)
 	WAITING=$(manifest_field "$1" waiting)
 	GENERATION=$(manifest_field "$1" generation)
@@ -52,17 +53,17 @@ manifest_field() {
 
 # end_state: what is desired is what is installed, and the run has ended
 end_state() {
-	! would "record this bundle in /var/lib/bundler as generation $GENERATION" || return 0
+	! would 'record this bundle in /var/lib/bundler as generation %s' "$GENERATION" || return 0
 	state_text | write_state "generations/$GENERATION/manifest"
 	state_text | write_state manifest
 	end_run
-	say "recorded this bundle in /var/lib/bundler as generation $GENERATION"
+	say 'recorded this bundle in /var/lib/bundler as generation %s' "$GENERATION"
 }
 
 # end_run: the journal is closed, and with it goes what nobody can go back to any more. Under its other name it only
 # says that this tidying has not ended.
 end_run() {
-	[ ! -f "$STATE/journal" ] || mv -f "$STATE/journal" "$STATE/journal.done" || die "the journal could not be closed"
+	[ ! -f "$STATE/journal" ] || mv -f "$STATE/journal" "$STATE/journal.done" || die_of_disk 'the journal could not be closed'
 	printf '%s\n' "$STATE" | sync_paths
 	prune_origins
 	prune_generations
@@ -88,7 +89,7 @@ prune_origins() {
 		cat "$STATE/origins"
 	} | awk '
 		$1 == "entry" { ours[$7] = 1; next }
-		$1 == "sysctl" || ($6 in ours)' | sort >"$STATE/.have"
+		$1 ~ /^(sysctl|module|chain|tmpfile)$/ || ($6 in ours)' | sort >"$STATE/.have"
 	[ "$(cat "$STATE/.have")" = "$(cat "$STATE/origins")" ] || write_state origins <"$STATE/.have"
 	rm -f "$STATE/.have"
 }
@@ -119,11 +120,12 @@ list_generations() {
 	need_root
 	need_tools
 	enter_root
-	[ -n "$(generation_numbers)" ] || die "nothing is installed here"
+	[ -n "$(generation_numbers)" ] || die 'nothing is installed here; run ./install.sh first'
 	for number in $(generation_numbers); do
 		generation_file=$STATE/generations/$number/manifest
-		mark=
-		[ "$number" != "$(installed_number)" ] || mark=" (installed)"
-		say "generation $number: Kubernetes $(manifest_field "$generation_file" kubernetes), bundler $(manifest_field "$generation_file" bundler), $(grep -vc '^#' "$generation_file") paths, written $(date -u -r "$generation_file" +%Y-%m-%dT%H:%M:%SZ)$mark"
+		express 'generation %s: Kubernetes %s, bundler %s, %s paths, written %s' "$number" "$(manifest_field "$generation_file" kubernetes)" \
+			"$(manifest_field "$generation_file" bundler)" "$(grep -vc '^#' "$generation_file")" "$(date -u -r "$generation_file" +%Y-%m-%dT%H:%M:%SZ)"
+		[ "$number" != "$(installed_number)" ] || within '%s (installed)'
+		tell
 	done
 }

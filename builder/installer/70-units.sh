@@ -31,14 +31,12 @@ one_line() {
 	printf '%s' "$1" | awk '{ $1 = $1; printf "%s%s", (NR > 1 ? " " : ""), $0 }'
 }
 
-# plan_tmpfiles: our tmpfiles.d files of which something is not there
+# plan_tmpfiles: our tmpfiles.d files of which something is not there, or must be made anew with another subnet
 plan_tmpfiles() {
-	printf '%s\n' "$DESIRED" | awk '$1 == "file" && $6 ~ /^\/etc\/tmpfiles\.d\// { print $2, $6 }' | while read -r listed_sha listed; do
-		source_of file "$listed_sha" "$listed"
-		awk '!/^#/ && NF { print $2 }' "$SOURCE" | while read -r wanted; do
-			there ".$wanted" || echo "create_tmpfiles $listed"
-		done | awk 'NR == 1'
-	done
+	{
+		tmpfiles_missing
+		! subnet_changed || printf '%s\n' "$DESIRED" | awk '$6 ~ /^\/etc\/tmpfiles\.d\/.*flannel/ { print $6 }'
+	} | awk '!seen[$1]++ { print "create_tmpfiles", $1 }'
 }
 
 unit_state() {
@@ -82,51 +80,51 @@ units_to() {
 }
 
 load_module() {
-	! would "load the module $1" || return 0
-	modprobe "$1" || die "the module $1 could not be loaded"
-	say "loaded the module $1"
+	! would 'load the module %s' "$1" || return 0
+	modprobe "$1" || die 'the module %s could not be loaded; see: modprobe -v %s; dmesg' "$1" "$1"
+	say 'loaded the module %s' "$1"
 }
 
 # set_sysctl KEY VALUE...
 set_sysctl() {
 	sysctl_key=$1
 	shift
-	! would "set $sysctl_key = $*" || return 0
-	sysctl -w "$sysctl_key=$*" >/dev/null || die "$sysctl_key could not be set"
-	say "set $sysctl_key = $*"
+	! would 'set %s = %s' "$sysctl_key" "$*" || return 0
+	sysctl -w "$sysctl_key=$*" >/dev/null || die '%s could not be set; see what forbids it (sysctl %s; dmesg), then run ./install.sh again' "$sysctl_key" "$sysctl_key"
+	say 'set %s = %s' "$sysctl_key" "$*"
 }
 
 create_tmpfiles() {
-	! would "create what $1 lists" || return 0
-	systemd-tmpfiles --create "$1" || die "systemd-tmpfiles could not create what $1 lists"
-	say "created what $1 lists"
+	! would 'create what %s lists' "$1" || return 0
+	systemd-tmpfiles --create "$1" || die 'systemd-tmpfiles could not create what %s lists; see what it says above, then run ./install.sh again' "$1"
+	say 'created what %s lists' "$1"
 }
 
 reload_systemd() {
-	! would "reload systemd" || return 0
-	systemctl daemon-reload || die "systemctl daemon-reload failed"
-	say "reloaded systemd"
+	! would 'reload systemd' || return 0
+	systemctl daemon-reload || die 'systemctl daemon-reload failed; see: journalctl -n 50; then run ./install.sh again'
+	say 'reloaded systemd'
 }
 
 # Jobs are only queued: a unit may wait for another host (flanneld for etcd), and the order is in the units.
 restart_unit() {
-	! would "restart $1" || return 0
-	systemctl --no-block restart "$1" || die "$1 could not be restarted; see: systemctl status $1"
+	! would 'restart %s' "$1" || return 0
+	systemctl --no-block restart "$1" || die '%s could not be restarted; see: systemctl status %s' "$1" "$1"
 	RESTARTED=$((RESTARTED + 1))
-	say "restarted $1"
+	say 'restarted %s' "$1"
 }
 
 start_unit() {
-	! would "start $1" || return 0
-	systemctl --no-block start "$1" || die "$1 could not be started; see: systemctl status $1"
+	! would 'start %s' "$1" || return 0
+	systemctl --no-block start "$1" || die '%s could not be started; see: systemctl status %s' "$1" "$1"
 	STARTED=$((STARTED + 1))
-	say "started $1"
+	say 'started %s' "$1"
 }
 
 stop_unit() {
-	! would "stop $1" || return 0
-	systemctl stop "$1" || die "$1 could not be stopped; see: systemctl status $1"
-	say "stopped $1"
+	! would 'stop %s' "$1" || return 0
+	systemctl stop "$1" || die '%s could not be stopped; see: systemctl status %s' "$1" "$1"
+	say 'stopped %s' "$1"
 }
 
 # wait_for_units: all of them are up, and still are after a moment; else says which are not, and fails. What only
@@ -173,13 +171,14 @@ only_waiting() {
 }
 
 report_waiting() {
-	say "$1 waits for another host (etcd, the API server) and comes up with it"
+	say '%s waits for another host (etcd, the API server) and comes up with it' "$1"
 }
 
 failed_units() {
 	not_active | grep ' is failed$' || :
 }
 
+# report_unit UNIT is STATE
 report_unit() {
-	warn "$*; see: systemctl status $1; journalctl -u $1 -n 50"
+	warn '%s is %s; see: systemctl status %s; journalctl -u %s -n 50' "$1" "$3" "$1" "$1"
 }

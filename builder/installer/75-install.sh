@@ -4,8 +4,8 @@ install_bundle() {
 	need_root
 	need_tools
 	check_folder_safe
-	verify_bundle
 	enter_root
+	verify_bundle
 	DESIRED=$(bundle_entries)
 	check_host
 	check_cluster
@@ -13,13 +13,13 @@ install_bundle() {
 		return 0
 	fi
 	preflight
-	refuse_problems "this host cannot be the node yet"
+	refuse_problems 'this host cannot be the node yet'
 	end_tidying
 	make_plan
 	check_disk
-	refuse_problems "this host cannot be the node yet"
+	refuse_problems 'this host cannot be the node yet'
 	if nothing_to_do; then
-		say "nothing to do: $NODE is as this bundle wants it"
+		say 'nothing to do: %s is as this bundle wants it' "$NODE"
 		return 0
 	fi
 	show_notice
@@ -35,18 +35,19 @@ carry_out() {
 	if [ -n "$DRY" ]; then
 		apply_plan
 		end_state
-		say "nothing was written"
+		say 'nothing was written'
 		exit 2
 	fi
 	[ -n "$LOCK" ] || take_lock
 	open_state
 	clean_up
-	make_plan # again, now that no other run is at work
+	HASHED=   # of a moment when another run may have been at work
+	make_plan # again, for the same reason
 	open_log
 	begin_state
 	apply_plan
 	settle
-	say "done: $WRITTEN written, $UNCHANGED unchanged, $REMOVED removed, $RESTARTED restarted, $STARTED started"
+	say 'done: %s written, %s unchanged, %s removed, %s restarted, %s started' "$WRITTEN" "$UNCHANGED" "$REMOVED" "$RESTARTED" "$STARTED"
 }
 
 # clean_up: what a run that was killed left beside its places
@@ -60,6 +61,7 @@ apply_plan() {
 	each apply_folder "$PLAN"
 	[ -n "$DRY" ] || stage_plan
 	each run_step "$(units_to stop_unit)"
+	[ -n "$ROOT" ] || move_node
 	each apply_entry "$PLAN"
 	STAGED=
 	each retire_entry "$STALE"
@@ -75,7 +77,7 @@ apply_plan() {
 # relabel: SELinux labels as the host's policy has them for these paths
 relabel() {
 	[ -z "$ROOT" ] && [ -d ./sys/fs/selinux ] && command -v restorecon >/dev/null || return 0
-	printf '%s\n' "$PLAN" | awk 'NF && $1 != "same" { print $8 }' | xargs -r restorecon -F || warn "restorecon failed: see that SELinux lets the units read /opt/kubernetes"
+	printf '%s\n' "$PLAN" | awk 'NF && $1 != "same" { print $8 }' | xargs -r restorecon -F || warn 'restorecon failed: see that SELinux lets the units read /opt/kubernetes'
 }
 
 # drop_folders: folders that an older generation made and this one has no use for, where they are empty
@@ -141,11 +143,11 @@ settle() {
 	before=$(journal_field from)
 	if [ "$ACTION" = rollback ] || [ "${before:-0}" = 0 ] || [ "$before" = "$GENERATION" ]; then
 		end_state
-		die "everything is installed, but not every unit is active; what they lack may be another host (etcd, the API server)"
+		die 'everything is installed, but not every unit is active; what they lack may be another host (etcd, the API server); put right what the lines above name, then run ./install.sh again'
 	fi
 	failed_generation=$GENERATION
-	warn "generation $failed_generation did not come up; generation $before is put back"
+	warn 'generation %s did not come up; generation %s is put back' "$failed_generation" "$before"
 	undo_run
 	wait_for_units || :
-	die "generation $failed_generation did not come up within $WAIT seconds, and generation $before is back; see the log: /var/log/bundler/install.log"
+	die 'generation %s did not come up within %s seconds, and generation %s is back; see the log: /var/log/bundler/install.log' "$failed_generation" "$WAIT" "$before"
 }

@@ -7,11 +7,11 @@ finish_other_run() {
 	other_run=$(journal_field run)
 	[ "$other_run" != install ] || return 1
 	if [ -n "$DRY" ]; then
-		say "would finish an interrupted $other_run first; nothing was written"
+		say 'would finish an interrupted %s first; nothing was written' "$other_run"
 		exit 2
 	fi
 	finish_run
-	say "finished an interrupted $other_run; run ./install.sh again to install this bundle"
+	say 'finished an interrupted %s; run ./install.sh again to install this bundle' "$other_run"
 }
 
 # end_other_tidying: a run that was no install died after its work was done; fails if there is none
@@ -20,7 +20,7 @@ end_other_tidying() {
 	other_run=$(manifest_field "$STATE/journal.done" run)
 	[ "$other_run" != install ] || return 1
 	end_tidying
-	say "finished an interrupted $other_run; run ./install.sh again for anything else"
+	say 'finished an interrupted %s; run ./install.sh again for anything else' "$other_run"
 }
 
 # finish_run: goes on with what the journal says
@@ -35,8 +35,12 @@ finish_run() {
 		take_lock
 		undo_run
 		;;
-	uninstall) uninstall ;;
-	*) die "the journal in /var/lib/bundler cannot be read; run ./install.sh abort" ;;
+	uninstall)
+		PURGE=$(journal_field purge)
+		uninstall
+		;;
+	repair) repair ;;
+	*) die 'the journal in /var/lib/bundler cannot be read; run ./install.sh abort' ;;
 	esac
 }
 
@@ -45,7 +49,7 @@ resume() {
 	need_tools
 	enter_root
 	if [ ! -f "$STATE/journal" ]; then
-		say "nothing to do: no run was interrupted"
+		say 'nothing to do: no run was interrupted'
 		return 0
 	fi
 	if [ "$(journal_field run)" != install ]; then
@@ -53,8 +57,8 @@ resume() {
 		return 0
 	fi
 	ACTION=install
-	[ "$(journal_field kubernetes) $(journal_field node) $(journal_field not-after)" = "$KUBERNETES $NODE $NOT_AFTER" ] ||
-		die "the interrupted run was of another bundle ($(journal_field node), Kubernetes $(journal_field kubernetes)); run resume with its install.sh, or run abort"
+	[ "$(journal_field bundle)" = "$(bundle_digest)" ] ||
+		die 'the interrupted run was of another bundle (%s, Kubernetes %s); run resume with its install.sh, or run abort' "$(journal_field node)" "$(journal_field kubernetes)"
 	install_bundle
 }
 
@@ -64,26 +68,26 @@ abort_run() {
 	enter_root
 	if [ ! -f "$STATE/journal" ]; then
 		tidy_state
-		say "nothing to do: no run was interrupted"
+		say 'nothing to do: no run was interrupted'
 		return 0
 	fi
 	[ "$(journal_field run)" != uninstall ] ||
-		die "an uninstall cannot be undone, as it keeps no copy of what it removes; finish it with resume, then install again"
+		die 'an uninstall cannot be undone, as it keeps no copy of what it removes; finish it with resume, then install again'
 	take_lock
 	open_log
 	if is_recorded; then
 		clean_up
 		end_run
-		say "nothing to undo: the interrupted run had done its work, and was only tidying up"
+		say 'nothing to undo: the interrupted run had done its work, and was only tidying up'
 		return 0
 	fi
 	undo_run
-	say "undone: this host is as it was before the interrupted run"
+	say 'undone: this host is as it was before the interrupted run'
 }
 
 # tidy_state: what a run left that died before it began to change anything, or after it had ended
 tidy_state() {
-	[ -d "$STATE" ] || return 0
+	[ -d "$STATE" ] || [ -d "$STATE.new" ] || return 0
 	take_lock
 	clean_up
 	if [ -f "$STATE/manifest" ]; then
@@ -135,7 +139,7 @@ plan_undo() {
 	KERNEL_PLAN=
 	UNIT_PLAN=
 	[ -z "$ROOT" ] || return 0
-	KERNEL_PLAN=$(was_lines | awk '$1 == "sysctl" { $1 = "set_sysctl"; $2 = $3 = $4 = $5 = ""; gsub(/ +/, " "); print }')
+	KERNEL_PLAN=$(plan_undo_beyond)
 	UNIT_PLAN=$(was_lines | awk '$1 == "unit" { print $6, $2 }' | while read -r unit was; do
 		if [ "$was" = inactive ]; then
 			! has "$unit" "$journal_units" || ! runs "$unit" || echo "stop_unit $unit"
@@ -147,11 +151,23 @@ plan_undo() {
 	done)
 }
 
+# plan_undo_beyond: sysctls (those that had a value), and what was not there
+plan_undo_beyond() {
+	was_lines | awk '
+		$1 == "sysctl" && NF > 6 { $1 = "set_sysctl"; $2 = $3 = $4 = $5 = ""; gsub(/ +/, " "); print }
+		$1 == "chain" { print "remove_chain", $6 }
+		$1 == "module" { unload = "unload_module " $6 "\n" unload }
+		END { printf "%s", unload }'
+	[ ! -f "$STATE/manifest" ] || [ "$(journal_field subnet)" = "$(installed_field subnet)" ] ||
+		awk '$1 == "file" && $6 ~ /^\/etc\/tmpfiles\.d\/.*flannel/ { print "create_tmpfiles", $6 }' "$STATE/manifest"
+}
+
 # apply_undo: as apply_plan, with what did not exist leaving at the end
 apply_undo() {
 	each undo_folder "$PLAN"
 	stage_plan
 	each run_step "$(units_to stop_unit)"
+	move_node_back
 	each apply_entry "$PLAN"
 	STAGED=
 	each undo_absent "$(was_lines | awk '$1 == "absent"' | sort -r -k 6)"
@@ -173,9 +189,9 @@ undo_absent() {
 	if [ -d ".$6" ] && [ ! -L ".$6" ]; then
 		rmdir ".$6" 2>/dev/null || : # not empty: someone else uses it by now, or the state lies in it
 	elif there ".$6"; then
-		rm -f ".$6" || die "$6 could not be removed"
+		rm -f ".$6" || die_of_disk '%s could not be removed' "$6"
 		REMOVED=$((REMOVED + 1))
-		say "removed $6"
+		say 'removed %s' "$6"
 	fi
 }
 
@@ -184,14 +200,14 @@ rollback() {
 	need_tools
 	enter_root
 	if [ -f "$STATE/journal" ] && [ "$(journal_field run)" != rollback ]; then
-		die "a run was interrupted; finish it (./install.sh resume) or undo it (./install.sh abort) first"
+		die 'a run was interrupted; finish it (./install.sh resume) or undo it (./install.sh abort) first'
 	fi
 	! end_other_tidying || return 0
 	rollback_number=$(installed_number)
-	[ "$rollback_number" != 0 ] || die "nothing is installed here"
+	[ "$rollback_number" != 0 ] || die 'nothing is installed here; run ./install.sh first'
 	[ -n "$TO" ] || TO=$(generation_numbers | awk -v now="$rollback_number" '$1 < now { last = $1 } END { print last }')
-	[ -n "$TO" ] || die "there is no generation before $rollback_number; see ./install.sh generations"
-	[ -f "$STATE/generations/$TO/manifest" ] || die "there is no generation $TO; see ./install.sh generations"
+	[ -n "$TO" ] || die 'there is no generation before %s; see ./install.sh generations' "$rollback_number"
+	[ -f "$STATE/generations/$TO/manifest" ] || die 'there is no generation %s; see ./install.sh generations' "$TO"
 	rollback_to "$TO"
 }
 
@@ -204,9 +220,9 @@ rollback_to() {
 	make_plan
 	check_contents
 	check_disk
-	refuse_problems "generation $1 cannot be gone back to"
+	refuse_problems 'generation %s cannot be gone back to' "$1"
 	if nothing_to_do; then
-		say "nothing to do: generation $1 is installed"
+		say 'nothing to do: generation %s is installed' "$1"
 		return 0
 	fi
 	carry_out
@@ -223,5 +239,5 @@ check_content() {
 	kept_digest=
 	[ ! -f "$SOURCE" ] || kept_digest=$(sha256sum <"$SOURCE" | cut -d ' ' -f 1)
 	[ "$kept_digest" = "$2" ] ||
-		problem Contents "$3 of that generation is not kept, nor in the bundle at hand; install its bundle itself"
+		problem Contents '%s of that generation is not kept, nor in the bundle at hand; install its bundle itself' "$3"
 }

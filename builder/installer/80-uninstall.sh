@@ -6,15 +6,15 @@ uninstall() {
 	enter_root
 	INSTALLED=$(installed_entries)
 	if [ -z "$INSTALLED" ]; then
-		[ -n "$DRY" ] || [ ! -d "$STATE" ] || remove_state
+		[ -n "$DRY" ] || tidy_state
 		purge
-		say "nothing to do: nothing is installed here"
+		say 'nothing to do: nothing is installed here'
 		return 0
 	fi
 	CLUSTER=$(state_field cluster) # the installed one, whose name the blocks carry
 	check_installed_folders
 	check_mounts
-	refuse_problems "this host cannot be cleaned yet"
+	refuse_problems 'this host cannot be cleaned yet'
 	if [ -z "$DRY" ]; then
 		take_lock
 		clean_up
@@ -22,28 +22,31 @@ uninstall() {
 		begin_uninstall
 	fi
 	PLAN=$(survey "$INSTALLED")
+	[ -n "$ROOT" ] || remove_images
 	[ -n "$ROOT" ] || stop_units
 	each retire_entry "$PLAN"
-	[ -n "$ROOT" ] || reset_sysctls
+	[ -n "$ROOT" ] || withdraw
+	remove_identities
 	[ -n "$ROOT" ] || reload_systemd
 	if [ -n "$DRY" ]; then
-		say "would remove the folders that it made, where they are empty, and /var/lib/bundler"
+		say 'would remove the folders that it made, where they are empty, and /var/lib/bundler'
 		purge
-		say "nothing was written"
+		say 'nothing was written'
 		exit 2
 	fi
 	changed_folders | sync_paths
 	remove_state
 	report_kept
 	purge
-	say "done: $REMOVED removed or put back; loaded modules and pods that still run are gone with the next boot"
+	say 'done: %s removed or put back; pods that still run are gone with the next boot' "$REMOVED"
 }
 
 # begin_uninstall: from now on the next run finishes this one. What was there before us is in `origins`.
 begin_uninstall() {
 	{
-		state_files | sed '/^# run /d'
+		state_files | sed -e '/^# run /d' -e '/^# purge /d'
 		echo "# run uninstall"
+		echo "# purge $PURGE"
 	} | write_state journal
 }
 
@@ -51,7 +54,7 @@ begin_uninstall() {
 check_installed_folders() {
 	each check_folder "$(printf '%s\n' "$INSTALLED" | awk '{ sub(/\/[^\/]*$/, "", $6); print $6 }' | sort -u | sed '/^$/d')"
 	for made_folder in $(made_folders); do
-		[ ! -L ".$made_folder" ] || problem Paths "$made_folder was a folder that we made and is a link now; put the folder back"
+		[ ! -L ".$made_folder" ] || problem Paths '%s was a folder that we made and is a link now; put the folder back' "$made_folder"
 	done
 }
 
@@ -63,7 +66,7 @@ made_folders() {
 check_mounts() {
 	for made_folder in $(made_folders) $(printf '%s\n' "$INSTALLED" | awk '$1 == "file" { print $6 }'); do
 		mounted_on=$(mounts_at "${ROOT%/}$made_folder")
-		[ -z "$mounted_on" ] || problem Mounts "something is mounted on $made_folder; unmount it: umount ${ROOT%/}$made_folder"
+		[ -z "$mounted_on" ] || problem Mounts 'something is mounted on %s; unmount it: umount %s' "$made_folder" "${ROOT%/}$made_folder"
 	done
 }
 
@@ -101,7 +104,7 @@ is_original() {
 
 keep_changed() {
 	KEPT="$KEPT$1$NL"
-	say "left $1: it was changed since the install"
+	say 'left %s: it was changed since the install' "$1"
 }
 
 # retire_folder PATH: a folder that was there before us gets its mode back
@@ -112,27 +115,15 @@ retire_folder() {
 # restore_mode KIND - MODE OWNER - PATH
 restore_mode() {
 	[ "$1" = dir ] && [ -d ".$6" ] || return 0
-	! would "give $6 its mode $3 back" || return 0
-	{ chown "$4" ".$6" && chmod "$3" ".$6"; } || die "$6 could not get its mode back"
-	say "gave $6 its mode $3 back"
-}
-
-# reset_sysctls: those that still are what we set
-reset_sysctls() {
-	each reset_sysctl "$(sed -n 's/^sysctl - - - - //p' "$STATE/origins" 2>/dev/null || :)"
-}
-
-# reset_sysctl KEY VALUE…
-reset_sysctl() {
-	reset_key=$1
-	shift
-	[ "$(one_line "$(cat "./proc/sys/$(printf '%s' "$reset_key" | tr . /)" 2>/dev/null || :)")" != "$*" ] || return 0
-	set_sysctl "$reset_key" "$@"
+	! would 'give %s its mode %s back' "$6" "$3" || return 0
+	{ chown "$4" ".$6" && chmod "$3" ".$6"; } || die_of_disk '%s could not get its mode back' "$6"
+	say 'gave %s its mode %s back' "$6" "$3"
 }
 
 # remove_state: the folders that we made, the log and the state. What stood where something is left, stays. The order
 # lets the next run go on wherever this one dies: the lists go only when nothing depends on them any more.
 remove_state() {
+	rm -rf "$STATE.new"
 	made=$(made_folders | sort -r)
 	each keep_origin "$KEPT"
 	LOG=
@@ -140,8 +131,8 @@ remove_state() {
 	remove_folders "$made"
 	rm -f "$STATE/manifest"
 	rm -f "$STATE/journal"
-	rm -rf "$STATE/generations" "$FILES"
-	rm -f "$STATE/journal.done" "$STATE/origins" "$STATE/.new" "$STATE/.have"
+	rm -rf "$STATE/generations" "$STATE/attributes" "$FILES"
+	rm -f "$STATE/journal.done" "$STATE/origins" "$STATE/images" "$STATE/identity-of" "$STATE/.new" "$STATE/.have"
 	remove_folders "${STATE#.}$NL${LOGS#.}$NL$made"
 	[ -z "$LOCK" ] || rm -f "$LOCK"
 	LOCK=
@@ -163,11 +154,11 @@ keep_origin() {
 keep_origin_file() {
 	[ "$1" = file ] || return 0
 	make_parents "$STATE/original$6"
-	cp -p "$FILES/$2" "$STATE/original$6" || die "$6: what stood there before could not be kept"
+	cp -p "$FILES/$2" "$STATE/original$6" || die_of_disk '%s: what stood there before could not be kept' "$6"
 }
 
 report_kept() {
 	[ -n "$KEPT" ] || return 0
-	warn "left because they were changed since the install (what stood there before is in /var/lib/bundler/original):"
+	warn 'left because they were changed since the install (what stood there before is in /var/lib/bundler/original):'
 	printf '%s' "$KEPT" >&2
 }

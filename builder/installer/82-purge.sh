@@ -11,20 +11,20 @@ purge() {
 	done
 	[ -z "$PROBLEMS" ] || {
 		printf '%s' "$PROBLEMS" >&2
-		die "not all data could be removed; reboot this host, then run ./install.sh uninstall --purge again"
+		die 'not all data could be removed; reboot this host, then run ./install.sh uninstall --purge again'
 	}
 }
 
 purge_folder() {
 	there ".$1" || return 0
-	! would "remove $1 and all in it" || return 0
+	! would 'remove %s and all in it' "$1" || return 0
 	mounted_below=$(awk -v path="${ROOT%/}$1" '$5 == path || index($5, path "/") == 1 { print $5 }' ./proc/self/mountinfo 2>/dev/null | awk 'NR <= 3' | tr '\n' ' ' || :)
 	if [ -L ".$1" ]; then
-		problem Mounts "$1 is a link; remove what it leads to by hand"
+		problem Mounts '%s is a link; remove what it leads to by hand' "$1"
 	elif [ -n "$mounted_below" ]; then
-		problem Mounts "something is mounted in $1: $mounted_below"
+		problem Mounts 'something is mounted in %s: %s; unmount it' "$1" "$mounted_below"
 	else
-		rm -rf ".$1" || die "$1 could not be removed"
-		say "removed $1 and all in it"
+		rm -rf ".$1" || die_of_disk '%s could not be removed' "$1"
+		say 'removed %s and all in it' "$1"
 	fi
 }

@@ -5,16 +5,18 @@ show_status() {
 	need_tools
 	enter_root
 	INSTALLED=$(installed_entries)
-	[ -n "$INSTALLED" ] || die "nothing is installed here"
+	[ -n "$INSTALLED" ] || die 'nothing is installed here; run ./install.sh first'
 	CLUSTER=$(state_field cluster)
 	WELL=1
-	say "node $(state_field node) of cluster $CLUSTER: Kubernetes $(state_field kubernetes), bundler $(state_field bundler)"
-	say "generation $(installed_number) of those that are kept: $(generation_numbers | tr '\n' ' ')"
+	say 'node %s of cluster %s: Kubernetes %s, bundler %s' "$(state_field node)" "$CLUSTER" "$(state_field kubernetes)" "$(state_field bundler)"
+	say 'generation %s of those that are kept: %s' "$(installed_number)" "$(generation_numbers | tr '\n' ' ')"
 	if [ -f "$STATE/journal" ]; then
-		not_well "a run was interrupted ($(journal_field run)); finish it with ./install.sh resume, or undo it with ./install.sh abort"
+		not_well 'a run was interrupted (%s); finish it with ./install.sh resume, or undo it with ./install.sh abort' "$(journal_field run)"
 	fi
+	DRIFTED=
 	each status_entry "$(survey "$INSTALLED")"
-	say "$UNCHANGED paths are as installed"
+	say '%s paths are as installed' "$UNCHANGED"
+	[ -z "$DRIFTED" ] || say 'put the others back with: ./install.sh repair'
 	if [ -z "$ROOT" ]; then
 		status_units
 	fi
@@ -22,18 +24,25 @@ show_status() {
 	[ -n "$WELL" ]
 }
 
+# not_well FORMAT [ARG]...
 not_well() {
 	WELL=
-	say "$*"
+	say "$@"
+}
+
+# drift FORMAT PATH
+drift() {
+	DRIFTED=1
+	not_well "$@"
 }
 
 # status_entry STATE OURS KIND SHA256 MODE OWNER UNITS PATH [TARGET]
 status_entry() {
 	case $1 in
 	same) UNCHANGED=$((UNCHANGED + 1)) ;;
-	absent) not_well "missing: $8" ;;
-	mode) not_well "mode or owner changed: $8" ;;
-	*) not_well "changed: $8" ;;
+	absent) drift 'missing: %s' "$8" ;;
+	mode) drift 'mode or owner changed: %s' "$8" ;;
+	*) drift 'changed: %s' "$8" ;;
 	esac
 }
 
@@ -41,9 +50,9 @@ status_units() {
 	for unit in $(installed_units); do
 		unit_now=$(unit_state "$unit")
 		if [ "$unit_now" = active ]; then
-			say "$unit: active"
+			say '%s: active' "$unit"
 		else
-			not_well "$unit: ${unit_now:-unknown}"
+			not_well '%s: %s; see: journalctl -u %s -n 50' "$unit" "${unit_now:-unknown}" "$unit"
 		fi
 	done
 }
@@ -51,8 +60,8 @@ status_units() {
 status_certificates() {
 	days=$(awk -v now="$(date +%s)" -v end="$(state_field not-after)" 'BEGIN { print int((end - now) / 86400) }')
 	if [ "$days" -ge 1 ]; then
-		say "certificates: $days days left"
+		say 'certificates: %s days left' "$days"
 	else
-		not_well "certificates: ended, or within a day of it; build a new bundle"
+		not_well 'certificates: ended, or within a day of it; build a new bundle'
 	fi
 }

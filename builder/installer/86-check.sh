@@ -5,7 +5,7 @@ check_now() {
 	need_tools
 	enter_root
 	INSTALLED=$(installed_entries)
-	[ -n "$INSTALLED" ] || die "nothing is installed here"
+	[ -n "$INSTALLED" ] || die 'nothing is installed here; run ./install.sh first'
 	CLUSTER=$(state_field cluster)
 	UNITS=$(installed_units)
 	WAITING=
@@ -20,10 +20,10 @@ check_now() {
 	summary="$drifted paths drifted, $(printf '%s' "$down" | awk 'END { print NR }') units down, certificates $days days"
 	[ "$interrupted" = 0 ] || summary="$summary, a run was interrupted"
 	if [ "$drifted" = 0 ] && [ -z "$down" ] && [ "$days" -ge 1 ] && [ "$interrupted" = 0 ]; then
-		say "well: generation $(installed_number), $summary"
+		say_as_is "well: generation $(installed_number), $summary"
 		return 0
 	fi
-	say "not well: generation $(installed_number), $summary; see ./install.sh status"
+	say_as_is "not well: generation $(installed_number), $summary; see ./install.sh status"
 	return 1
 }
 
@@ -52,5 +52,5 @@ metric() {
 # write_metrics: the file is whole at any time; the name aside has no .prom, which the collector looks for
 write_metrics() {
 	metrics_aside=${METRICS%/*}/.bundler-new
-	{ cat >"$metrics_aside" && chmod 0644 "$metrics_aside" && mv -f "$metrics_aside" "$METRICS"; } || die "$METRICS could not be written"
+	{ cat >"$metrics_aside" && chmod 0644 "$metrics_aside" && mv -f "$metrics_aside" "$METRICS"; } || die_of_disk '%s could not be written' "$METRICS"
 }

@@ -3,19 +3,19 @@
 support() {
 	need_root
 	need_tools
-	[ -n "$OUTPUT" ] || usage_error "support needs --output FILE"
-	{ command -v tar && command -v gzip; } >/dev/null || die "[Commands] tar and gzip are needed"
+	[ -n "$OUTPUT" ] || usage_error 'support needs --output FILE'
+	{ command -v tar && command -v gzip; } >/dev/null || die '[Commands] tar and gzip are needed; install them'
 	enter_root
-	WORK=$(mktemp -d) || die "no temporary folder could be made"
+	WORK=$(mktemp -d) || die 'no temporary folder could be made; see that /tmp is there and has room'
 	mkdir "$WORK/bundler-support"
 	each gather "$(support_list)"
 	[ -n "$ROOT" ] || for unit in $(installed_units); do
 		gather "unit-$unit" systemctl status --no-pager --full --lines=20 "$unit"
 		gather "journal-$unit" journalctl --no-pager --unit "$unit" --lines 500
 	done
-	(cd "$WORK" && tar cf - bundler-support | gzip >support.tar.gz) || die "the archive could not be written"
-	{ cp "$WORK/support.tar.gz" "$OUTPUT" && chmod 0600 "$OUTPUT"; } || die "$OUTPUT could not be written"
-	say "wrote $OUTPUT; it holds no keys and no contents of files, but names, addresses and logs: look through it first"
+	(cd "$WORK" && tar cf - bundler-support | gzip >support.tar.gz) || die_of_disk 'the archive could not be written'
+	{ cp "$WORK/support.tar.gz" "$OUTPUT" && chmod 0600 "$OUTPUT"; } || die_of_disk '%s could not be written' "$OUTPUT"
+	say 'wrote %s; it holds no keys and no contents of files, but names, addresses and logs: look through it first' "$OUTPUT"
 }
 
 # support_list: NAME COMMAND…

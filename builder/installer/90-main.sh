@@ -1,6 +1,7 @@
 # 90-main: from the command line to the action.
 
 main() {
+	choose_language "$READER"
 	parse_args "$@"
 	find_bundle
 	catch_signals
@@ -10,7 +11,7 @@ main() {
 	verify)
 		need_tools
 		verify_bundle
-		say "the bundle is whole"
+		say 'the bundle is whole'
 		;;
 	install) install_bundle ;;
 	uninstall) uninstall ;;

@@ -23,6 +23,7 @@ HEAD = (
     "COMMANDS",
     "PORTS",
     "NETWORKS",
+    "POD_SUBNET",
     "DISK_KIB",
     "NOTICE",
 )

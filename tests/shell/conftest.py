@@ -95,6 +95,7 @@ class Bundle:
             "UNITS": "containerd.service kubelet.service",
             "PORTS": "10250",
             "NETWORKS": "10.244.0.0/16 10.0.0.0/24",
+            "POD_SUBNET": "10.244.120.0/24",
             "WAITING": "",
             "COMMANDS": "",
             "DISK_KIB": "64",
@@ -184,8 +185,10 @@ class Host:
                 (root / "busybox" / applet).symlink_to("/busybox/busybox")
         ready = root / "fake/ready"
         script = (
-            'mount --make-rprivate / && cd "$1" && mount --bind /usr usr && mount -t proc proc proc && '
-            "mount --bind /dev dev && mount --bind fake/swaps proc/swaps && hostname k8s-node1 && ip link set lo up && "
+            'mount --make-rprivate / && cd "$1" && mount --bind /usr usr && mount -o remount,bind,ro usr && '
+            "mount -t proc proc proc && mount -t tmpfs -o mode=755 none dev && "
+            'for name in null zero urandom; do : >"dev/$name" && mount --bind "/dev/$name" "dev/$name" || exit; done && '
+            "mount --bind fake/swaps proc/swaps && hostname k8s-node1 && ip link set lo up && "
             "ip addr add 10.1.1.120/32 dev lo && ip route add default dev lo && : >fake/ready && exec sleep 1000"
         )
         self.holder = subprocess.Popen(["unshare", "--mount", "--uts", "--net", "sh", "-c", script, "sh", str(root)])

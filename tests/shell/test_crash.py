@@ -1,8 +1,8 @@
 """install.sh is killed at every step that changes something; after that one plain run, or an abort, ends well.
 
-Each command that changes files (and systemctl, modprobe and systemd-tmpfiles) counts its calls and at one of them
-kills all processes of the run before it does anything, as a lost power would. BUNDLER_CRASH_STRIDE=1 takes every
-call; by default some are left out, and the two toolsets take turns.
+Each command that changes files (and systemctl, sysctl, modprobe and systemd-tmpfiles) counts its calls and at one of
+them kills all processes of the run before it does anything, as a lost power would. BUNDLER_CRASH_STRIDE=1 takes every
+call; by default every third is taken. The four shells take turns, as the one that is killed and as the one after it.
 """
 
 from __future__ import annotations
@@ -11,17 +11,20 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.shell.conftest import Bundle, Host
+from tests.shell.conftest import SHELLS, Bundle, Host
 from tests.shell.test_generations import upgraded
 from tests.shell.test_other_actions import foreign_files
 
 STRIDE = int(os.environ.get("BUNDLER_CRASH_STRIDE", "3"))
-COUNTED = ("mv", "cp", "rm", "ln", "mkdir", "rmdir", "chmod", "chown", "systemctl", "modprobe", "systemd-tmpfiles")
+FILES = ("mv", "cp", "rm", "ln", "mkdir", "rmdir", "chmod", "chown")
+COUNTED = (*FILES, "systemctl", "sysctl", "modprobe", "rmmod", "systemd-tmpfiles")
+ENOUGH = 200  # distinct points over the four actions
 KEPT = ("etc", "opt", "var", "run", "sys", "fake/units")
 CALL = """#!/bin/sh
 case $1 in
@@ -54,7 +57,7 @@ class Crashing:
             if (fake / name).exists():
                 (fake / name).rename(real)
             else:
-                real.symlink_to(f"/usr/bin/{name}")
+                real.symlink_to(shutil.which(name) or name)
             (fake / name).write_text(CALL.replace("ASKS", asks).replace("NAME", name))
             (fake / name).chmod(0o755)
 
@@ -76,7 +79,7 @@ class Crashing:
 
     def state(self) -> dict[str, object]:
         """What has to be the same again: the tree, the state, the units, the sysctl."""
-        apart = ("/root", "/var/log/bundler/", "/run/bundler.lock", "/run/flannel", "/sys/module")
+        apart = ("/root", "/var/log/bundler/", "/run/bundler.lock")
         found: dict[str, object] = {p: a for p, a in self.host.tree().items() if not p.startswith(apart)}
         units = self.host.root / "fake/units"
         found["units"] = {path.name: path.read_text() for path in units.iterdir()}
@@ -138,6 +141,26 @@ ACTIONS = {
 }
 
 
+def prepared(host: Host, bundle: Bundle, memory: Path, action: str) -> tuple[Crashing, list[str]]:
+    """A host on which that action comes next, and the action's words."""
+    foreign_files(host.root)
+    (host.root / "var/lib/kubelet").mkdir()
+    bundle.write(host.root / "root/bundle")
+    crashing = Crashing(host, memory)
+    command = ACTIONS[action](host, bundle, crashing.run)
+    crashing.remember()
+    return crashing, command
+
+
+def what_is_next(host: Host, command: list[str], done: bool) -> list[str]:
+    """What a person runs after the lights went out: plain install.sh, or the action again if it had not begun."""
+    state = host.root / "var/lib/bundler"
+    if (state / "journal").exists() or (state / "journal.done").exists():
+        return []
+    # a second rollback would be another one
+    return ["status"] if done and command == ["rollback"] else command
+
+
 @pytest.mark.parametrize("ending", ["finished", "undone"])
 @pytest.mark.parametrize("action", list(ACTIONS))
 def test_a_run_that_was_killed_anywhere_is(
@@ -145,33 +168,47 @@ def test_a_run_that_was_killed_anywhere_is(
 ) -> None:
     if (action, ending) == ("uninstall", "undone"):
         pytest.skip("an uninstall is only finished")
-    foreign_files(host.root)
-    (host.root / "var/lib/kubelet").mkdir()
-    bundle.write(host.root / "root/bundle")
-    crashing = Crashing(host, tmp_path / "memory")
-    command = ACTIONS[action](host, bundle, crashing.run)
-    crashing.remember()
+    crashing, command = prepared(host, bundle, tmp_path / "memory", action)
     before = crashing.state()
     calls = crashing.run("dash", *command)
     after = crashing.state()
     assert after != before
     stride = STRIDE if ending == "finished" else STRIDE * 3
-    points = range(1 + calls % stride, calls + 1, stride)
-    for turn, point in enumerate(points):
-        shell = ("dash", "busybox")[turn % 2]
+    for turn, point in enumerate(range(1 + calls % stride, calls + 1, stride)):
+        killed, shell = (list(SHELLS)[(turn + n) % len(SHELLS)] for n in (0, turn // len(SHELLS)))
         crashing.set_back()
         try:
-            crashing.run("dash", *command, kill_at=point)
+            crashing.run(killed, *command, kill_at=point)
             begun = (host.root / "var/lib/bundler/journal").exists()
-            recorded = manifest(crashing.state()) == manifest(after) != manifest(before)
+            found = crashing.state()
+            recorded = manifest(found) == manifest(after) != manifest(before)
             if ending == "undone":
                 crashing.run(shell, "abort")
                 # once the run has recorded what it did and only tidies up, there is nothing to undo
                 done = crashing.state()
                 assert differences(done, before) == {} or ((recorded or not begun) and done == after)
             else:
-                closed = (host.root / "var/lib/bundler/journal.done").exists()
-                crashing.run(shell, *([] if begun or closed else command))
+                crashing.run(shell, *what_is_next(host, command, found == after))
                 assert differences(crashing.state(), after) == {}
         except AssertionError as error:
-            raise AssertionError(f"{action}, killed at call {point} of {calls}, then {shell}: {error}") from error
+            where = f"{action}, killed under {killed} at call {point} of {calls}, then {shell}"
+            raise AssertionError(f"{where}: {error}") from error
+
+
+def test_there_are_points_enough(tmp_path: Path, bundle: Bundle) -> None:
+    """Each call that is counted is a point of its own; every shell makes the same ones."""
+    calls = {}
+    for action in ACTIONS:
+        host = Host(tmp_path / action)
+        try:
+            crashing, command = prepared(host, deepcopy(bundle), tmp_path / f"memory-{action}", action)
+            found = set()
+            for shell in SHELLS:
+                crashing.set_back()
+                found.add(crashing.run(shell, *command))
+            assert len(found) == 1
+            calls[action] = found.pop()
+        finally:
+            host.close()
+    print(calls, sum(calls.values()))
+    assert sum(calls.values()) >= ENOUGH

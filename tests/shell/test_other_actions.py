@@ -10,7 +10,7 @@ from tests.shell.conftest import Bundle, Host
 
 PAST = {"write": "wrote", "link": "linked", "make": "made", "remove": "removed", "put": "put", "take": "took", "load": "loaded",
         "set": "set", "create": "created", "reload": "reloaded", "restart": "restarted", "start": "started", "stop": "stopped",
-        "record": "recorded"}  # fmt: skip
+        "record": "recorded", "unload": "unloaded"}  # fmt: skip
 
 
 def announced(out: str) -> list[str]:
@@ -100,7 +100,7 @@ def foreign_files(root: Path) -> None:
 
 
 def only_files(host: Host) -> dict[str, tuple[object, ...]]:
-    return {path: about for path, about in host.tree().items() if not path.startswith(("/run/flannel", "/sys/module"))}
+    return {path: about for path, about in host.tree().items() if not path.startswith("/sys/module")}
 
 
 @pytest.mark.parametrize("upgrade", [False, True])
@@ -123,6 +123,8 @@ def test_uninstall_gives_back_the_host_as_it_was(host: Host, bundle: Bundle, she
     assert host.calls() == [
         "systemctl stop kubelet.service",
         "systemctl stop containerd.service",
+        "rmmod bundler_one",
+        "rmmod bundler-two",
         "systemctl daemon-reload",
     ]
     assert "nothing is installed" in host.run(shell, "/root/bundle", "--uninstall").out

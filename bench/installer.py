@@ -1,0 +1,142 @@
+"""install.sh over 400 MB, as ratios against the tools that do the least that could be done.
+
+An unchanged re-run against `sha256sum` over the same files, a first install against `tar xzf` of the same files and
+`sync`. All are run by turns, and medians compared: wall clock, and the processor's time (user and system), which other
+work on the machine disturbs less. install.sh runs as in tests/shell, on a small host in namespaces with a real `sync`.
+Must run as root.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import shutil
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.shell.conftest import SHELLS, Bundle, Host
+
+MEBI = 1 << 20
+LARGEST = 110 * MEBI  # about what the largest program of a node has
+
+
+@dataclass
+class Series:
+    """What one thing took in each round: wall clock and processor."""
+
+    wall: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+
+    def measure(self, work: Callable[[], object]) -> None:
+        """Run it once and note what it took."""
+        cpu, wall = _cpu(), time.perf_counter()
+        work()
+        self.wall.append(time.perf_counter() - wall)
+        self.cpu.append(_cpu() - cpu)
+
+
+def main() -> None:
+    """Measure and print a Markdown table."""
+    options = _options()
+    payload = _payload(options.payload, options.megabytes * 1_000_000)
+    size = sum(path.stat().st_size for path in payload)
+    print(f"payload: {len(payload)} files, {size / 1e6:.0f} MB; {os.cpu_count()} cores; medians of {options.rounds}\n")
+    print("| what | peer | wall clock | processor | wall clock, ratio | processor, ratio |")
+    print("|---|---|---|---|---|---|")
+    for shell in options.shells:
+        with tempfile.TemporaryDirectory(dir=options.work) as folder:
+            _measure(shell, payload, Path(folder), options.rounds)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench.installer", description=__doc__)
+    parser.add_argument("--payload", type=Path, default=Path("/usr"), help="folder whose largest files are installed")
+    parser.add_argument("--megabytes", type=int, default=400)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--shells", nargs="*", choices=list(SHELLS), default=["dash"])
+    parser.add_argument("--work", default=None, help="folder for temporary files")
+    return parser.parse_args()
+
+
+def _payload(folder: Path, wanted: int) -> list[Path]:
+    """The largest plain files below a folder, until there are so many bytes: few and large, as a node's programs are."""
+    sized = {path: path.lstat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink()}
+    chosen, total = [], 0
+    for path in sorted(sized, key=lambda path: (-sized[path], str(path))):
+        if sized[path] <= LARGEST and total < wanted:
+            chosen.append(path)
+            total += sized[path]
+    return chosen
+
+
+def _measure(shell: str, payload: list[Path], folder: Path, rounds: int) -> None:
+    bundle = Bundle(
+        head={"UNITS": "", "DISK_KIB": "64"},
+        files={f"/opt/payload/{n:03}": (path.read_bytes(), 0o755, "-") for n, path in enumerate(payload)},
+    )
+    host = Host(folder / "host")
+    try:
+        (host.root / "fake/sync").unlink()
+        written = bundle.write(host.root / "root/bundle")
+        tarball = folder / "payload.tar.gz"
+        subprocess.run(["tar", "-czf", tarball, "-C", written / "root", "."], check=True)
+        bundle.files.clear()
+        _print(shell, _rounds(shell, host, written, tarball, folder / "unpacked", rounds))
+    finally:
+        host.close()
+
+
+def _rounds(shell: str, host: Host, written: Path, tarball: Path, unpacked: Path, rounds: int) -> dict[str, Series]:
+    series = {name: Series() for name in ("sha256sum", "unchanged", "tar", "first")}
+
+    def unpack() -> None:
+        unpacked.mkdir()
+        subprocess.run(["tar", "-xzf", tarball, "-C", unpacked], check=True)
+        os.sync()
+
+    def install() -> None:
+        done = host.run(shell, "/root/bundle", "--ignore-preflight-errors=all")
+        assert done.code == 0, done.err
+
+    hashing = ["sh", "-c", 'find "$1" -type f -print0 | xargs -0 sha256sum >/dev/null', "sh", str(written / "root")]
+    for _ in range(rounds):
+        os.sync()
+        series["tar"].measure(unpack)
+        shutil.rmtree(unpacked)
+        os.sync()
+        series["first"].measure(install)
+        os.sync()
+        series["unchanged"].measure(install)
+        series["sha256sum"].measure(lambda: subprocess.run(hashing, check=True))
+        assert host.run(shell, "/root/bundle", "uninstall").code == 0
+    return series
+
+
+def _print(shell: str, series: dict[str, Series]) -> None:
+    rows = {
+        "unchanged": ("unchanged re-run", "sha256sum", "`sha256sum` over the same files"),
+        "first": ("first install", "tar", "`tar xzf` and `sync`"),
+    }
+    for name, (what, peer, peer_said) in rows.items():
+        ours, theirs = series[name], series[peer]
+        wall, cpu = (statistics.median(each) for each in (ours.wall, ours.cpu))
+        peer_wall, peer_cpu = (statistics.median(each) for each in (theirs.wall, theirs.cpu))
+        print(
+            f"| {what}, {shell} | {peer_said} | {wall:.2f} s to {peer_wall:.2f} s | {cpu:.2f} s to {peer_cpu:.2f} s "
+            f"| {wall / peer_wall:.2f} | {cpu / peer_cpu:.2f} |"
+        )
+
+
+def _cpu() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+if __name__ == "__main__":
+    main()
