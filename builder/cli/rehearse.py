@@ -31,6 +31,13 @@ from builder.project import Project
 )
 @click.option("--accel", type=click.Choice(["auto", "kvm", "tcg"]), default="auto", show_default=True)
 @click.option("--memory", type=click.IntRange(512), default=2048, show_default=True, help="MiB for each machine.")
+@click.option(
+    "--power-cuts",
+    type=click.IntRange(1),
+    default=2,
+    show_default=True,
+    help="How often each machine's power fails in the scenario power-cut.",
+)
 @click.option("--keep", is_flag=True, help="Leave the machines running, and say how to log in.")
 @click.option(
     "--report",

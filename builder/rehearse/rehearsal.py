@@ -37,6 +37,7 @@ class Options:
     memory: int = 2048
     keep: bool = False
     image_access: machine.Access = "cloud-init"
+    power_cuts: int = 2
 
 
 def rehearse(project: Project, options: Options, watch: Watch) -> Report:
@@ -49,7 +50,15 @@ def rehearse(project: Project, options: Options, watch: Watch) -> Report:
     clear(options.report)
     dist = build(project).folder
     wanted = Wanted(
-        cluster, nodes, dist, project.cache, options.image, options.accel, options.memory, options.image_access
+        cluster=cluster,
+        nodes=nodes,
+        dist=dist,
+        cache=project.cache,
+        image=options.image,
+        accel=options.accel,
+        memory=options.memory,
+        image_access=options.image_access,
+        power_cuts=options.power_cuts,
     )
     with venue(wanted, project.sink, watch) as place:
         played = play(place.site, options.scenarios, project.sink)

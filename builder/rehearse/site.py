@@ -37,7 +37,8 @@ class Site:
 
     `sticks` says of each host's disks whose bundle it is and its size in bytes. `outside` is an address beside the
     hosts that is no node's, with a web server on `outside_port` that answers with the caller's address; `probe`
-    says whether the pods' image is at hand. `before` are snapshots from before the first install, `installed` the
+    says whether the pods' image is at hand. `power_cuts` is how often each host's power fails in the
+    scenario of that name. `before` are snapshots from before the first install, `installed` the
     hosts that a bundle is on. `patience` is how many times slower than a real machine these may be.
     """
 
@@ -49,6 +50,7 @@ class Site:
     probe: bool = False
     outside: str = ""
     outside_port: int = 0
+    power_cuts: int = 2
     notes: list[str] = field(default_factory=list)
     installed: set[str] = field(default_factory=set)
     before: dict[str, Snapshot] = field(default_factory=dict)

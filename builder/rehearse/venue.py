@@ -48,6 +48,7 @@ class Wanted:
     accel: machine.Accel = "auto"
     memory: int = 2048
     image_access: machine.Access = "cloud-init"
+    power_cuts: int = 2
 
 
 @dataclass
@@ -125,6 +126,7 @@ def _furnished(wanted: Wanted, folder: Path, network: Network, children: Childre
         sticks={node.name: _sticks(wanted, node) for node in wanted.nodes},
         board=Board(tuple(guests), watch),
         patience=means.patience,
+        power_cuts=wanted.power_cuts,
         probe=busybox is not None,
         outside=str(network.address),
         outside_port=_OUTSIDE_PORT,

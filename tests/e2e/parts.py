@@ -7,6 +7,7 @@ registry holds: working stand-ins take their place (tests/standins/flannel), and
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from contextlib import contextmanager

@@ -11,25 +11,25 @@ from builder.rehearse.site import Site, want
 from builder.rehearse.steps import run_installer, said, unpack, wait_for_cluster
 from builder.rehearse.tree import differences
 
-_CUTS = 2
-
 
 def run(site: Site) -> None:
-    """Each host fails twice, after lines of install.sh that were drawn by lot, and is then installed."""
+    """Each host fails `power_cuts` times, after lines of install.sh that were drawn by lot, and is then installed."""
     seed = random.SystemRandom().randrange(10**6)
     site.note(f"power-cut: the moments were drawn with seed {seed}")
 
     def one(host: Host) -> None:
         lot = random.Random(f"{seed} {host.name}")  # noqa: S311 - no secret
         folder = unpack(site, host)
-        for _ in range(_CUTS):
-            dry = host.run(f"cd {folder} && ./install.sh --dry-run", check=False, timeout=600)
-            steps = sum(line.startswith("would ") for line in dry.out.splitlines())
-            if not steps:
-                break
-            cut(site, host, folder, lot.randrange(1, steps + 1))
+        dry = host.run(f"cd {folder} && ./install.sh --dry-run", check=False, timeout=600)
+        steps = sum(line.startswith("would ") for line in dry.out.splitlines())
+        # the run after a cut goes on from there, so that all of them together come about through the whole of it
+        most = max(1, 2 * steps // (site.power_cuts + 1))
+        at_work = 0
+        for _ in range(site.power_cuts):
+            at_work += cut(site, host, folder, lot.randint(1, most))
             site.board.enter(host.name, BOOTING)
             host.boot()
+        site.note(f"{host.name}: of {site.power_cuts} power cuts {at_work} hit install.sh at work, in {steps} steps")
         site.board.enter(host.name, INSTALLING)
         done = run_installer(site, host, folder)
         want(done.code == 0, f"{host.name}: install.sh after the power cuts exited with {done.code}: {said(done)}")
@@ -43,8 +43,8 @@ def run(site: Site) -> None:
         wait_for_cluster(site)
 
 
-def cut(site: Site, host: Host, folder: str, line: int) -> None:
-    """Pull the plug as soon as install.sh has said so many lines; one that says less is left alone."""
+def cut(site: Site, host: Host, folder: str, line: int) -> bool:
+    """Pull the plug as soon as install.sh has said so many lines, else when it has ended; whether it was at work."""
     left = line
 
     def follow(_line: str) -> None:
@@ -59,5 +59,7 @@ def cut(site: Site, host: Host, folder: str, line: int) -> None:
     except BundlerError:
         if host.alive:
             raise
-    if host.alive:
+    at_work = not host.alive
+    if not at_work:
         host.power_cut()
+    return at_work
