@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 from pathlib import Path
 
@@ -39,6 +39,7 @@ class Hardware:
     cpus: int
     accel: str
     start: str = ""  # the hardware clock's time (UTC, as QEMU takes it), or empty for now
+    clock: str = ""  # words for the kernel of the image, about the clock
 
 
 @dataclass(frozen=True)
@@ -82,8 +83,7 @@ def qemu_command(name: str, hardware: Hardware, place: Place) -> list[str]:
         command += ["-rtc", f"base={hardware.start}"]
     if image.kernel and image.initrd:
         words = "root=LABEL=root rw console=ttyS0 net.ifnames=0 quiet systemd.show_status=0"
-        if tcg:  # on a busy machine the kernel loses faith in the TSC, and every look at the clock leaves the emulation
-            words += " tsc=reliable"
+        words += f" {hardware.clock}" if hardware.clock else ""
         command += ["-kernel", str(image.kernel), "-initrd", str(image.initrd), "-append", words]
         command += _drive("seed", place.seed, "format=raw,readonly=on")
         command += _drive("root", place.disk, "format=qcow2,cache=unsafe")
@@ -135,7 +135,7 @@ class Guest:
         """Power on; `start` sets the hardware clock."""
         place, hardware = self.place, self._hardware
         if start:
-            hardware = Hardware(hardware.image, hardware.memory, hardware.cpus, hardware.accel, start)
+            hardware = replace(hardware, start=start)
         if not place.disk.exists():
             image = hardware.image
             self._children.check(

@@ -26,6 +26,7 @@ from builder.rehearse.progress import BOOTING, WAITING, Board, Watch
 from builder.rehearse.seed import Identity, cloud_files, seed_tar
 from builder.rehearse.signals import signals_end_it, signals_wait
 from builder.rehearse.site import BUNDLE, OTHER, Site
+from builder.rehearse.tsc import clock_words
 
 _SLOW = 5.0
 """How many times slower than a real machine emulated ones may be, before they count as stuck."""
@@ -109,7 +110,8 @@ def _furnished(wanted: Wanted, folder: Path, network: Network, children: Childre
     sink(Step(f"virtual machines: {reason}"))
     network.make()
     cpus = _cpus(accel, len(wanted.nodes))
-    means = _Means(folder, network, Hardware(image, wanted.memory, cpus, accel), children)
+    clock = clock_words() if accel == "tcg" else ""
+    means = _Means(folder, network, Hardware(image, wanted.memory, cpus, accel, clock=clock), children)
     _make_keys(means, wanted.nodes)
     busybox = probe.static_busybox()
     if busybox:
