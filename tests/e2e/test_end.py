@@ -46,6 +46,7 @@ def test_a_killed_rehearsal_leaves_nothing(real, tmp_path, number, moment):
     assert traces() == before
 
 
+@pytest.mark.whole
 def test_a_machine_that_dies_is_seen_at_once(real, tmp_path):
     process = start(real, tmp_path, "--scenario", "install")
     wait_for(tmp_path / "log", "k8s-node1: copying", process)
