@@ -165,6 +165,7 @@ class Host:
             "usr",
             "run/systemd/system",
             "sys/fs/cgroup",
+            "sys/module",
             "fake/units",
             "busybox",
         ):

@@ -59,7 +59,6 @@ def test_the_host_is_as_it_was(host: Host, bundle: Bundle, shell: str, aborted: 
         os.setxattr(host.root / name, ATTRIBUTE, b"of the administrator")
     bundle.files["/opt/kubernetes/cfg/iptables.rules"] = (RULES.encode(), 0o644, "-")
     bundle.write(host.root / "root/bundle")
-    (host.root / "sys/module").mkdir()
     before = snapshot(host)
     run(host, shell)
     inside(host, "sh", "-c", "iptables-restore --noflush </opt/kubernetes/cfg/iptables.rules")
