@@ -163,6 +163,20 @@ def test_every_archive_is_imported_once_named_and_pinned(containerd, archives, s
 
 @needs_registry
 @needs_containerd
+def test_what_was_not_there_before_is_written_down_for_the_uninstall(containerd, archives, shell, tmp_path):
+    containerd.carry(archives)
+    containerd.ctr("images", "import", str(containerd.images / "0.tar"))
+    assert containerd.names() == [NAMES[0]]
+    for _ in range(2):
+        done = containerd.run(shell, STATE=str(tmp_path))
+        assert (done.returncode, done.stderr) == (0, "")
+        assert [line.split()[0] for line in (tmp_path / "images").read_text().splitlines()] == [NAMES[1]]
+    done = containerd.run(shell, STATE=str(tmp_path / "none"))
+    assert (done.returncode, (tmp_path / "none").exists()) == (0, False)
+
+
+@needs_registry
+@needs_containerd
 def test_what_is_imported_is_whole_and_unpacked(containerd, archives):
     containerd.carry(archives)
     containerd.run(("dash",))

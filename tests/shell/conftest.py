@@ -165,6 +165,7 @@ class Host:
             "usr",
             "run/systemd/system",
             "sys/fs/cgroup",
+            "sys/module",
             "fake/units",
             "busybox",
         ):
@@ -219,7 +220,7 @@ class Host:
             check=False,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=600,  # the machine may be busy with other things
             stdin=subprocess.DEVNULL,
         )
         assert "not found" not in done.stderr  # a command that install.sh takes for granted

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -41,6 +41,18 @@ PASSES_ELSEWHERE: dict[str, Callable[..., None]] = {
     "Mounts": test_uninstall.test_data_stays_unless_purge_is_said,
     "Contents": passes_contents,
 }
+
+
+LISTENING: list[subprocess.Popen[bytes]] = []
+
+
+@pytest.fixture(autouse=True)
+def _nobody_listens_afterwards() -> Iterator[None]:
+    yield
+    while LISTENING:
+        process = LISTENING.pop()
+        process.kill()
+        process.communicate()
 
 
 def nothing(host: Host, bundle: Bundle) -> None:
@@ -83,7 +95,7 @@ def cgroups_hybrid(host: Host, bundle: Bundle) -> None:
 
 
 def other_port(host: Host, bundle: Bundle) -> None:
-    listen(host, 10251)
+    LISTENING.append(listen(host, 10251))
 
 
 def just_begun(host: Host, bundle: Bundle) -> None:

@@ -134,7 +134,9 @@ def in_chinese(host: Host, shell: str, *args: str, locale: str = "LANG=zh_CN.UTF
     place = command.index("-i") + 1
     command[place:place] = [locale, extra]
     done = subprocess.run(command, check=False, capture_output=True, timeout=120, stdin=subprocess.DEVNULL)
-    return Result(done.returncode, done.stdout.decode(), done.stderr.decode())  # whole characters only
+    # strict: whole characters only; bash and mksh have a word to say about a locale that this machine has not
+    err = [line for line in done.stderr.decode().splitlines(keepends=True) if "setlocale: " not in line]
+    return Result(done.returncode, done.stdout.decode(), "".join(err))
 
 
 def told_in_english(text: str) -> list[str]:
@@ -193,7 +195,10 @@ def test_json_in_chinese_is_json(host: Host, bundle: Bundle, shell: str) -> None
 
 def test_every_way_to_say_which_language(host: Host, bundle: Bundle, toolset: str) -> None:
     bundle.write(host.root / "root/bundle")
-    wrong = lambda *args, **env: bool(CJK.search(in_chinese(host, toolset, *args, "--shoe", **env).err))  # noqa: E731
+
+    def wrong(*args: str, locale: str = "LANG=zh_CN.UTF-8", extra: str = "X=") -> bool:
+        return bool(CJK.search(in_chinese(host, toolset, *args, "--shoe", locale=locale, extra=extra).err))
+
     assert wrong()
     assert wrong(locale="LC_MESSAGES=zh_CN.UTF-8", extra="LANG=de_DE.UTF-8")
     assert wrong(locale="LC_ALL=", extra="LANG=zh_CN.UTF-8@pinyin")
