@@ -57,8 +57,9 @@ cover: $(READY) ## the tests with branch coverage
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report
 
-bench: $(READY) ## speed, as ratios against tar
+bench: $(READY) ## speed, as ratios against tar and sha256sum
 	$(BIN)/python -m bench
+	$(BIN)/python -m bench.installer
 
 fmt: $(READY) ## format
 	$(BIN)/ruff format

@@ -207,7 +207,8 @@ def test_the_journal_lists_what_was_there_before(host: Host, bundle: Bundle, ins
     host.run("dash", "/root/bundle")
     live_on(host)
     journal = (host.root / "var/lib/bundler/journal").read_text()
-    assert "# run install\n# from 1\n# restart " in journal
+    assert "# run install\n# from 1\n# bundle " in journal
+    assert "\n# restart " in journal
     for line in (
         "was absent - - - - /opt/new\n",
         "was absent - - - - /opt/new/deep/file\n",
