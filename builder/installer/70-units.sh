@@ -131,27 +131,28 @@ stop_unit() {
 # waits for another host (etcd for its majority, and what needs it) is no failure: hosts are installed in any order.
 wait_for_units() {
 	waited=0
-	while [ -n "$(not_active)" ]; do
-		if [ "$waited" -ge "$WAIT" ] || [ -n "$(failed_units)" ]; then
-			! only_waiting || break
-			each report_unit "$(not_active)"
-			return 1
+	down=$(not_active)
+	while [ -n "$down" ]; do
+		if [ "$waited" -ge "$WAIT" ] || has_failed "$down"; then
+			only_waiting "$down" || { each report_unit "$down" && return 1; }
+			each report_waiting "$down"
+			return 0
 		fi
-		sleep 1
-		waited=$((waited + 1))
+		# seldom after a while: asking systemd takes what the units need to come up, on a small host
+		pause=$((waited < 10 ? 1 : 5))
+		sleep "$pause"
+		waited=$((waited + pause))
+		down=$(not_active)
 	done
-	if [ -n "$(not_active)" ]; then
-		each report_waiting "$(not_active)"
-		return 0
-	fi
 	[ -n "$UNIT_PLAN" ] || return 0
 	sleep 2 # a unit that dies at once looks active for a moment
-	[ -n "$(not_active)" ] || return 0
-	each report_unit "$(not_active)"
+	down=$(not_active)
+	[ -n "$down" ] || return 0
+	each report_unit "$down"
 	return 1
 }
 
-# not_active: the units that are not, each with its state. One call for all of them: it is asked every second.
+# not_active: the units that are not, each with its state; one call for all of them
 not_active() {
 	# shellcheck disable=SC2086 # a list of words
 	{ systemctl is-active $UNITS 2>/dev/null || :; } | awk -v units="$UNITS" '
@@ -163,9 +164,9 @@ not_active() {
 		}'
 }
 
-# only_waiting: what is not up is on its way, and may have to wait for another host
+# only_waiting LINES: what is not up is on its way, and may have to wait for another host
 only_waiting() {
-	not_active | awk -v waiting=" $WAITING " '
+	printf '%s\n' "$1" | awk -v waiting=" $WAITING " '
 		index(waiting, " " $1 " ") == 0 || ($3 != "activating" && $3 != "inactive") { bad = 1 }
 		END { exit bad }'
 }
@@ -174,8 +175,8 @@ report_waiting() {
 	say '%s waits for another host (etcd, the API server) and comes up with it' "$1"
 }
 
-failed_units() {
-	not_active | grep ' is failed$' || :
+has_failed() {
+	printf '%s\n' "$1" | grep -q ' is failed$'
 }
 
 # report_unit UNIT is STATE
