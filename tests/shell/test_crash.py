@@ -2,7 +2,7 @@
 
 Each command that changes files (and systemctl, sysctl, modprobe and systemd-tmpfiles) counts its calls and at one of
 them kills all processes of the run before it does anything, as a lost power would. BUNDLER_CRASH_STRIDE=1 takes every
-call; by default every third is taken. The four shells take turns, as the one that is killed and as the one after it.
+call; by default every fifth is taken. The four shells take turns, as the one that is killed and as the one after it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tests.shell.conftest import SHELLS, Bundle, Host
 from tests.shell.test_generations import upgraded
 from tests.shell.test_other_actions import foreign_files
 
-STRIDE = int(os.environ.get("BUNDLER_CRASH_STRIDE", "3"))
+STRIDE = int(os.environ.get("BUNDLER_CRASH_STRIDE", "5"))
 FILES = ("mv", "cp", "rm", "ln", "mkdir", "rmdir", "chmod", "chown")
 COUNTED = (*FILES, "systemctl", "sysctl", "modprobe", "rmmod", "systemd-tmpfiles")
 ENOUGH = 200  # distinct points over the four actions
