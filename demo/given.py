@@ -11,6 +11,7 @@ from typing import Any
 
 from builder.fetch.store import Store, digest_of
 from builder.model.recipe import Digest, Recipe
+from builder.model.versions import numbers
 
 KUBERNETES = ("kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-scheduler", "kubelet")
 
@@ -64,7 +65,7 @@ class Given:
             lacking[version] = [name for name, digest in digests.items() if not self._has(digest)]
         whole = [version for version, names in lacking.items() if not names]
         if whole:
-            return max(whole, key=_number)
+            return max(whole, key=numbers)
         for version, names in lacking.items():
             if len(names) < len(KUBERNETES) and self._by_name:
                 raise ValueError(f"of Kubernetes {version} these are not given: {', '.join(names)}")
@@ -108,7 +109,3 @@ def _digests(path: Path) -> Iterator[str]:
 
 def _is_manifest(content: bytes) -> bool:
     return content[:1] == b"{" and "mediaType" in (loaded := json.loads(content)) and "rootfs" not in loaded
-
-
-def _number(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.removeprefix("v").split("."))

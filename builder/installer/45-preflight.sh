@@ -50,7 +50,7 @@ check_modules() {
 
 # module_present NAME: loaded, or part of the kernel
 module_present() {
-	[ ! -d "./sys/module/$(printf '%s' "$1" | tr - _)" ] || return 0
+	! module_loaded "$1" || return 0
 	! grep -q "[[:space:]]$1\$" ./proc/filesystems 2>/dev/null || return 0
 	grep -q "/$1\.ko" "./lib/modules/$(uname -r)/modules.builtin" 2>/dev/null
 }

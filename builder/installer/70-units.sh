@@ -21,8 +21,7 @@ plan_sysctls() {
 	bundle_lines /etc/sysctl.d | while IFS='=' read -r key value; do
 		key=$(printf '%s' "$key" | tr -d '[:space:]')
 		value=$(one_line "$value")
-		now=$(cat "./proc/sys/$(printf '%s' "$key" | tr . /)" 2>/dev/null || :)
-		[ "$(one_line "$now")" = "$value" ] || echo "set_sysctl $key $value"
+		[ "$(sysctl_value "$key")" = "$value" ] || echo "set_sysctl $key $value"
 	done
 }
 
@@ -35,7 +34,7 @@ one_line() {
 plan_tmpfiles() {
 	{
 		tmpfiles_missing
-		! subnet_changed || printf '%s\n' "$DESIRED" | awk '$6 ~ /^\/etc\/tmpfiles\.d\/.*flannel/ { print $6 }'
+		! subnet_changed || printf '%s\n' "$DESIRED" | network_tmpfiles
 	} | awk '!seen[$1]++ { print "create_tmpfiles", $1 }'
 }
 

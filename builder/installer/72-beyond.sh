@@ -71,9 +71,14 @@ remove_chain() {
 	fi
 }
 
+# module_loaded NAME: by the name that the kernel has it under
+module_loaded() {
+	[ -d "./sys/module/$(printf '%s' "$1" | tr - _)" ]
+}
+
 # unload_module NAME: what it brought with it stays, as it may have been there before
 unload_module() {
-	[ -d "./sys/module/$(printf '%s' "$1" | tr - _)" ] || return 0
+	module_loaded "$1" || return 0
 	! would 'unload the module %s' "$1" || return 0
 	if rmmod "$1" 2>/dev/null; then
 		say 'unloaded the module %s' "$1"
@@ -150,18 +155,27 @@ withdraw() {
 	each remove_tmpfile "$(origin_names tmpfile)"
 }
 
+# containerd_answers: whether ours is there and runs
+containerd_answers() {
+	[ -x ./opt/containerd/bin/ctr ] && runs containerd.service
+}
+
+# ctr WORD...: of our containerd, about what belongs to the kubelet
+ctr() {
+	./opt/containerd/bin/ctr -n k8s.io "$@"
+}
+
 # remove_images: with --purge, those that the containerd of this host had not before; a data disk may outlive the purge
 remove_images() {
 	[ -n "$PURGE" ] && [ -f "$STATE/images" ] || return 0
-	ctr=./opt/containerd/bin/ctr
-	[ -x "$ctr" ] && runs containerd.service || return 0
+	containerd_answers || return 0
 	each remove_image "$(awk '{ print $1 }' "$STATE/images" | sort -u)"
 }
 
 remove_image() {
-	[ -n "$("$ctr" -n k8s.io images ls -q "name==$1" 2>/dev/null || :)" ] || return 0
+	[ -n "$(ctr images ls -q "name==$1" 2>/dev/null || :)" ] || return 0
 	! would 'remove the image %s' "$1" || return 0
-	if "$ctr" -n k8s.io images rm --sync "$1" >/dev/null 2>&1; then
+	if ctr images rm --sync "$1" >/dev/null 2>&1; then
 		say 'removed the image %s' "$1"
 	else
 		warn 'the image %s could not be removed; with containerd running: ctr -n k8s.io images rm %s' "$1" "$1"

@@ -1,5 +1,6 @@
-# 76-moved: a bundle that gives this host another name, its cluster another CA, or its pods another subnet. What the old ones left behind would be
-# preferred to the new, so it goes first: these are the recipes that one would else follow by hand.
+# 76-moved: a bundle that gives this host another name, its cluster another CA, or its pods another subnet. What the old
+# ones left behind would be preferred to the new, so it goes first: these are the recipes that one would else follow by
+# hand.
 
 NETWORK_CACHES='/var/lib/cni/networks /var/lib/cni/flannel /var/lib/cni/results'
 IDENTITY=/opt/kubernetes/ssl # the kubelet's --cert-dir
@@ -14,6 +15,11 @@ subnet_changed() {
 	[ -z "$ROOT" ] || return 1
 	old_subnet=$(installed_field subnet)
 	[ -n "$old_subnet" ] && [ "$old_subnet" != "$POD_SUBNET" ]
+}
+
+# network_tmpfiles: the paths of the tmpfiles.d files, among the entries on stdin, that make what flanneld reads
+network_tmpfiles() {
+	awk '$1 == "file" && $6 ~ /^\/etc\/tmpfiles\.d\/.*flannel/ { print $6 }'
 }
 
 # identity_key NODE: whom a kubelet's own certificates belong to: the node, and the CA that signed them, by its digest in
@@ -87,10 +93,9 @@ drop_pod_network() {
 
 # kill_pods: containers outlive the kubelet and containerd
 kill_pods() {
-	ctr=./opt/containerd/bin/ctr
-	[ -x "$ctr" ] && runs containerd.service || return 0
-	"$ctr" -n k8s.io tasks ls -q 2>/dev/null | while read -r task; do
-		"$ctr" -n k8s.io tasks kill -a -s KILL "$task" >/dev/null 2>&1 || :
+	containerd_answers || return 0
+	ctr tasks ls -q 2>/dev/null | while read -r task; do
+		ctr tasks kill -a -s KILL "$task" >/dev/null 2>&1 || :
 	done
 }
 
@@ -108,10 +113,10 @@ take_identity() {
 		say 'put the certificates aside that the kubelet got as %s' "${identity_owner%-*}"
 	fi
 	[ -z "$DRY" ] && [ -d ".$IDENTITY/.of-$1" ] || return 0
-	find ".$IDENTITY/.of-$1/." ! -name . -prune | while read -r identity_file; do
+	things_in "$IDENTITY/.of-$1" | while read -r identity_file; do
 		identity_place=$IDENTITY/${identity_file##*/}
 		[ "${identity_file##*/}" != kubelet.kubeconfig ] || identity_place=/opt/kubernetes/cfg/kubelet.kubeconfig
-		move_identity "${identity_file#.}" "$identity_place"
+		move_identity "$identity_file" "$identity_place"
 	done || exit 1
 	rmdir ".$IDENTITY/.of-$1" || :
 }
@@ -122,10 +127,16 @@ move_identity() {
 	mv -f ".$1" ".$2" || die '%s could not be written' "$2"
 }
 
+# things_in FOLDER [TEST]...: the paths of what lies right in it, where it is there, that find's tests hold for
+things_in() {
+	things_folder=$1
+	shift
+	[ ! -d ".$things_folder" ] || find ".$things_folder/." ! -name . -prune "$@" | sed 's/^\.//; s/\/\.\//\//'
+}
+
 # identity_files FOLDER: what the kubelet wrote itself: its certificates, and the kubeconfig where the bundle has none
 identity_files() {
-	[ ! -d ".$1" ] || find ".$1/." ! -name . -prune \( -name 'kubelet-client-*' -o -name 'kubelet-server-*' -o -name kubelet.crt -o -name kubelet.key \) |
-		sed 's/^\.//; s/\/\.\//\//'
+	things_in "$1" \( -name 'kubelet-client-*' -o -name 'kubelet-server-*' -o -name kubelet.crt -o -name kubelet.key \)
 	[ ! -f ./opt/kubernetes/cfg/kubelet.kubeconfig ] ||
 		printf '%s\n' "$DESIRED" "$(installed_entries)" | grep -q ' /opt/kubernetes/cfg/kubelet.kubeconfig$' ||
 		echo /opt/kubernetes/cfg/kubelet.kubeconfig
@@ -137,7 +148,7 @@ remove_identities() {
 	DESIRED=
 	for identity_name in $(
 		identity_files "$IDENTITY"
-		[ ! -d ".$IDENTITY" ] || find ".$IDENTITY/." ! -name . -prune -name '.of-*' | sed 's/^\.//; s/\/\.\//\//'
+		things_in "$IDENTITY" -name '.of-*'
 	); do
 		! would 'remove %s' "$identity_name" || continue
 		rm -rf ".$identity_name" || die '%s could not be removed' "$identity_name"

@@ -159,7 +159,7 @@ plan_undo_beyond() {
 		$1 == "module" { unload = "unload_module " $6 "\n" unload }
 		END { printf "%s", unload }'
 	[ ! -f "$STATE/manifest" ] || [ "$(journal_field subnet)" = "$(installed_field subnet)" ] ||
-		awk '$1 == "file" && $6 ~ /^\/etc\/tmpfiles\.d\/.*flannel/ { print "create_tmpfiles", $6 }' "$STATE/manifest"
+		network_tmpfiles <"$STATE/manifest" | sed 's/^/create_tmpfiles /'
 }
 
 # apply_undo: as apply_plan, with what did not exist leaving at the end

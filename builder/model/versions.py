@@ -82,10 +82,14 @@ def known_versions() -> str:
     return ", ".join(f"{name}.0 to {name}.{minor.last_patch}" for name, minor in MINORS.items())
 
 
+def numbers(version: str) -> tuple[int, ...]:
+    """Of a version such as v1.24.0, to compare it by."""
+    return tuple(int(part) for part in version.removeprefix("v").split("."))
+
+
 def kubernetes_registry(kubernetes: str) -> str:
     """The registry that this Kubernetes names its images in: it moved with 1.24.9 (facts: artifacts.md)."""
-    numbers = tuple(int(part) for part in kubernetes.removeprefix("v").split("."))
-    return "registry.k8s.io" if numbers >= _FIRST_OF_NEW_REGISTRY else "k8s.gcr.io"
+    return "registry.k8s.io" if numbers(kubernetes) >= _FIRST_OF_NEW_REGISTRY else "k8s.gcr.io"
 
 
 def pause_image(kubernetes: str) -> str:

@@ -37,9 +37,9 @@ class Site:
 
     `sticks` says of each host's disks whose bundle it is and its size in bytes. `outside` is an address beside the
     hosts that is no node's, with a web server on `outside_port` that answers with the caller's address; `probe`
-    says whether the pods' image is at hand. `power_cuts` is how often each host's power fails in the
-    scenario of that name. `before` are snapshots from before the first install, `installed` the
-    hosts that a bundle is on. `patience` is how many times slower than a real machine these may be.
+    says whether the pods' image is at hand. `power_cuts` is how often each host's power fails in the scenario of that
+    name. `before` are snapshots from before the first install, `installed` the hosts that a bundle is on. `patience` is
+    how many times slower than a real machine these may be.
     """
 
     cluster: Cluster

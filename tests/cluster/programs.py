@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from demo.given import KUBERNETES
 from demo.parts import Parts
 from tests.components import etcd
 from tests.kit import KEPT, ROOT
 
 UNREACHABLE = 75  # tools/kubernetes: Debian's source cannot be reached; no other failure skips a test
-KUBERNETES = ("kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-scheduler", "kubelet")
 VERSION = "v1.20.2"
 
 

@@ -16,7 +16,8 @@ from builder.render.overlays import load_overlays
 from builder.render.templates import environment, render
 from builder.secrets import gather
 from builder.state.folder import StateFolder
-from tests.kit import DATA, NOW, ROOT, cluster
+from demo.parts import Parts
+from tests.kit import DATA, KEPT, NOW, ROOT, cluster
 
 
 @dataclass(frozen=True)
@@ -90,3 +91,17 @@ def schema():
         return jsonschema.Draft202012Validator(json.loads((DATA / f"schema-{name}.json").read_text()))
 
     return load
+
+
+@pytest.fixture(scope="session")
+def cni_plugins(tmp_path_factory):
+    """A folder with Debian's bridge and host-local."""
+    folder = tmp_path_factory.mktemp("cni")
+    parts = Parts(KEPT)
+    for name in ("bridge", "host-local"):
+        part = parts.program("cni-plugins", name, "v1.1.1")
+        if "STAND-IN" in part.origin:
+            pytest.skip("the CNI plugins cannot be fetched here")
+        (folder / name).write_bytes(part.content)
+        (folder / name).chmod(0o755)
+    return folder

@@ -19,7 +19,6 @@ from dataclasses import dataclass
 
 import pytest
 
-from demo.parts import Parts
 from tests.cluster import unitfile
 from tests.components.etcd import running_etcd
 from tests.components.lan import lan
@@ -41,16 +40,10 @@ def flanneld():
 
 
 @pytest.fixture(scope="session")
-def plugins(tmp_path_factory):
+def plugins(cni_plugins, tmp_path_factory):
     """Debian's bridge and host-local, and the stand-in that calls them."""
-    folder = tmp_path_factory.mktemp("cni")
-    parts = Parts(KEPT)
-    for name in ("bridge", "host-local"):
-        part = parts.program("cni-plugins", name, "v1.1.1")
-        if "STAND-IN" in part.origin:
-            pytest.skip("the CNI plugins cannot be fetched here")
-        (folder / name).write_bytes(part.content)
-        (folder / name).chmod(0o755)
+    folder = tmp_path_factory.mktemp("flannel-cni")
+    shutil.copytree(cni_plugins, folder, dirs_exist_ok=True)
     shutil.copy(golang.build("flannel", "v1.0.1", KEPT), folder / "flannel")
     return folder
 

@@ -10,7 +10,6 @@ from dataclasses import replace
 
 import pytest
 
-from demo.parts import Parts
 from tests.components.lan import lan
 from tests.components.plans import SUBNETS, workers
 from tests.kit import HOSTS, ROOT, SHELLS
@@ -160,20 +159,6 @@ def test_the_cni_configuration_fits_its_schema(schema, name):
 # pods
 
 
-@pytest.fixture(scope="session")
-def plugins(tmp_path_factory):
-    """Debian's bridge and host-local."""
-    folder = tmp_path_factory.mktemp("cni")
-    parts = Parts(ROOT / "build" / "parts")
-    for name in ("bridge", "host-local"):
-        part = parts.program("cni-plugins", name, "v1.1.1")
-        if "STAND-IN" in part.origin:
-            pytest.skip("the CNI plugins cannot be fetched here")
-        (folder / name).write_bytes(part.content)
-        (folder / name).chmod(0o755)
-    return folder
-
-
 ANSWERS = """
 import socket
 listening = socket.create_server(("0.0.0.0", 8080))
@@ -232,9 +217,9 @@ class PodHost:
 
 
 @pytest.fixture
-def pod_hosts(plugins, tmp_path):
+def pod_hosts(cni_plugins, tmp_path):
     with lan() as made:
-        hosts = [PodHost(made, name, tmp_path / name, plugins) for name in HOSTS]
+        hosts = [PodHost(made, name, tmp_path / name, cni_plugins) for name in HOSTS]
         yield hosts
         for host in hosts:
             host.server.terminate()

@@ -51,24 +51,24 @@ def at_work(site):
     return site
 
 
-def spoil(folder, old, new, count=1):
+def spoil(folder, old, new):
     """A fault in install.sh that its own SHA256SUMS does not show."""
-    script = folder / "install.sh"
-    text = script.read_text()
+    text = (folder / "install.sh").read_text()
     assert old in text
-    script.write_text(text.replace(old, new, count))
+    rewrite(folder, text.replace(old, new, 1))
+
+
+def rewrite(folder, text):
+    (folder / "install.sh").write_text(text)
     resum(folder)
 
 
 def spoil_function(folder, name, body=":"):
     """install.sh whose function does something else."""
-    script = folder / "install.sh"
-    text, count = re.subn(
-        rf"(?ms)^{name}\(\) \{{\n.*?^\}}\n", lambda _: f"{name}() {{\n\t{body}\n}}\n", script.read_text()
-    )
-    assert count == 1
-    script.write_text(text)
-    resum(folder)
+    whole = (folder / "install.sh").read_text()
+    found = re.findall(rf"(?ms)^{name}\(\) \{{\n.*?^\}}\n", whole)
+    assert len(found) == 1
+    rewrite(folder, whole.replace(found[0], f"{name}() {{\n\t{body}\n}}\n"))
 
 
 def fails(scenario, site, why):
