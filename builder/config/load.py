@@ -197,6 +197,7 @@ def _cluster(file: ClusterFile, base: Path) -> Cluster:
         mirrors=dict(spec.mirrors),
         kubelet=dict(spec.kubelet),
         etcd=Etcd(spec.etcd.heartbeat, spec.etcd.election, spec.etcd.quota),
+        leader_lease=spec.kubernetes.leader_lease,
         images=tuple(spec.images),
     )
 

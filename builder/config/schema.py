@@ -40,6 +40,14 @@ class Kubernetes(_Model):
         description="Image of the pause container; its tag must be that Kubernetes' (3.7 for 1.24). "
         "Default: pause from Kubernetes' registry.",
     )
+    leader_lease: int = Field(
+        15,
+        alias="leaderLease",
+        ge=5,
+        le=600,
+        description="For how long a controller manager or scheduler leads without renewing it, in seconds. After two "
+        "thirds of that it ends itself: give slow hosts more.",
+    )
 
 
 class ApiServer(_Model):

@@ -134,7 +134,10 @@ class ApiServer:
 
 @dataclass(frozen=True)
 class Cluster:
-    """The whole of a cluster.yaml. `versions` holds only what the user set, by component name."""
+    """The whole of a cluster.yaml. `versions` holds only what the user set, by component name.
+
+    `leader_lease` is for how many seconds a controller manager or scheduler leads without renewing it.
+    """
 
     name: str
     kubernetes: str
@@ -148,6 +151,7 @@ class Cluster:
     mirrors: Mapping[str, str] = field(default_factory=dict)
     kubelet: Mapping[str, Any] = field(default_factory=dict)
     etcd: Etcd = Etcd()
+    leader_lease: int = 15
     images: tuple[str, ...] = ()
 
     @property

@@ -36,8 +36,8 @@ class Hardware:
 
     image: Image
     memory: int
-    cpus: int
     accel: str
+    cpus: int = 1
     start: str = ""  # the hardware clock's time (UTC, as QEMU takes it), or empty for now
     clock: str = ""  # words for the kernel of the image, about the clock
 
@@ -72,7 +72,7 @@ def qemu_command(name: str, hardware: Hardware, place: Place) -> list[str]:
     command = [
         "qemu-system-x86_64",
         *("-name", name, "-nodefaults", "-display", "none", "-monitor", "none", "-no-user-config"),
-        *("-machine", "q35", "-accel", "tcg,thread=multi,tb-size=256" if tcg else "kvm"),
+        *("-machine", "q35", "-accel", "tcg,thread=multi,tb-size=512" if tcg else "kvm"),
         *("-cpu", "max" if tcg else "host", "-smp", str(hardware.cpus), "-m", str(hardware.memory)),
         *("-chardev", f"file,id=console,path={place.console},append=on", "-serial", "chardev:console"),
         *("-netdev", f"tap,id=net0,ifname={place.tap},script=no,downscript=no"),

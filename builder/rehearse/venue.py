@@ -9,7 +9,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Interface
 from pathlib import Path
 
@@ -110,9 +110,8 @@ def _furnished(wanted: Wanted, folder: Path, network: Network, children: Childre
     accel, reason = machine.choose(wanted.accel, lambda: machine.kvm_fault(children, image.kernel))
     sink(Step(f"virtual machines: {reason}"))
     network.make()
-    cpus = _cpus(accel, len(wanted.nodes))
     clock = clock_words() if accel == "tcg" else ""
-    means = _Means(folder, network, Hardware(image, wanted.memory, cpus, accel, clock=clock), children)
+    means = _Means(folder, network, Hardware(image, wanted.memory, accel, clock=clock), children)
     _make_keys(means, wanted.nodes)
     busybox = probe.static_busybox()
     if busybox:
@@ -142,9 +141,14 @@ def _image(wanted: Wanted, folder: Path, children: Children, sink: Sink) -> Imag
     return with_seed_unit(image, folder, children) if wanted.image_access == "ssh-key" else image
 
 
-def _cpus(accel: str, guests: int) -> int:
-    """Processors of each guest. Emulated ones that have to share a core hold each other up, so rather fewer then."""
-    return 2 if accel == "kvm" else max(1, min(2, (os.cpu_count() or 1) // guests))
+def _cpus(accel: str, node: Node, guests: int) -> int:
+    """Processors of a guest. Emulated ones that have to share a core hold each other up, so rather fewer then.
+
+    Not on a control plane: on one processor the API server, started together with all that talks to it, misses its own
+    limit of 10 s for a TLS handshake, and ends itself.
+    """
+    spare = (os.cpu_count() or 1) // guests
+    return 2 if accel == "kvm" or "control-plane" in node.roles or spare > 1 else 1
 
 
 def _make_keys(means: _Means, nodes: Sequence[Node]) -> None:
@@ -176,7 +180,9 @@ def _guest(number: int, node: Node, wanted: Wanted, means: _Means) -> Guest:
         files["probe"] = folder / "probe.tar"
     place = Place(own, f"tap{number}", who.mac, seed, files, folder / "key", folder / "known_hosts")
     means.network.add_tap(place.tap)
-    return Guest(node.name, node.address, place, means.hardware, means.network, means.children, means.patience)
+    cpus = _cpus(means.hardware.accel, node, len(wanted.nodes))
+    hardware = replace(means.hardware, cpus=cpus)
+    return Guest(node.name, node.address, place, hardware, means.network, means.children, means.patience)
 
 
 def _seed(who: Identity, folder: Path, means: _Means) -> Path:

@@ -40,7 +40,7 @@ def place(real, before):
     project = real.project(tell)
     cluster = prepare(project).cluster
     dist = build(project).folder
-    wanted = Wanted(cluster, cluster.nodes, dist, project.cache)
+    wanted = Wanted(cluster, cluster.nodes, dist, project.cache, power_cuts=7)  # of each host, 21 in all
     with nodes_shown(tell, sys.stdout) as watch, venue(wanted, tell, watch) as made:
         yield made
     left = {kind: found - before[kind] for kind, found in traces().items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from builder.rehearse.steps import said
 _NAME = "rehearsal"
 _LABELS = {"app": _NAME}
 _SERVICE_PORT = 80
+_NOTHING = "nothing"
 _TRIES = 4  # calls of the Service by each pod: kube-proxy takes a pod by lot
 
 # request ADDRESS PORT: from the pod's namespace, by the shell alone, as a host has no HTTP client for certain
@@ -48,7 +50,7 @@ def run(site: Site) -> None:
     site.each(import_image, workers)
     try:
         pods = start(site, workers)
-        service = start_service(site)
+        service = start_service(site, pods)
         problems = [
             problem
             for found in site.each(lambda host: calls(site, host, pods, service), workers).values()
@@ -86,12 +88,24 @@ def start(site: Site, workers: list[Host]) -> list[Pod]:
     return [Pod(host, found[host.name]) for host in workers]
 
 
-def start_service(site: Site) -> str:
+def start_service(site: Site, pods: list[Pod]) -> str:
     """The Service's address, once it has all the pods."""
+    wanted = {pod.address for pod in pods}
+    site.until("every pod behind the Service", 120, lambda: behind(site) >= wanted)
     service = next(iter(site.objects(f"services --selector app={_NAME}")), None)
     want(service, "the Service was not made")
     address: str = service["spec"]["clusterIP"] if service else ""
     return address
+
+
+def behind(site: Site) -> set[str]:
+    """The addresses that the controller manager put behind the Service."""
+    return {
+        item["ip"]
+        for endpoints in site.objects(f"endpoints --selector app={_NAME}")
+        for subset in endpoints.get("subsets", [])
+        for item in subset.get("addresses", [])
+    }
 
 
 def manifest(nodes: list[str]) -> dict[str, Any]:
@@ -132,6 +146,8 @@ def calls(site: Site, host: Host, pods: list[Pod], service: str) -> list[str]:
         if seen != own.address:
             problems.append(f"{host.name}: {own.address} called {other.address}, which saw {seen}")
     bridge = own.address.rpartition(".")[0]
+    with suppress(ScenarioError):  # kube-proxy writes its rules when it comes to it; if it never does, the calls say so
+        site.until("the Service answers", 60, lambda: not call(site, own, service, _SERVICE_PORT).startswith(_NOTHING))
     for _ in range(_TRIES):
         seen = call(site, own, service, _SERVICE_PORT)
         # a pod that calls its own Service and gets itself sees its node's bridge
@@ -153,7 +169,7 @@ def call(site: Site, pod: Pod, address: str, port: int) -> str:
     for name, value in words.items():
         script = script.replace(f"{{{name}}}", str(value))
     done = pod.host.run(script, check=False, timeout=60)
-    return done.out.strip() or f"nothing ({said(done)})"
+    return done.out.strip() or f"{_NOTHING} ({said(done)})"
 
 
 def names(site: Site, pods: list[Pod]) -> list[str]:

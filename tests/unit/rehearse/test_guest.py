@@ -24,7 +24,7 @@ def place(folder=Path("/r/n1")):
 
 
 def line(image=OURS, accel="tcg", start=""):
-    return " ".join(qemu_command("n1", Hardware(image, 1536, 2, accel, start), place()))
+    return " ".join(qemu_command("n1", Hardware(image, 1536, accel, 2, start), place()))
 
 
 def test_the_only_network_is_the_tap():
@@ -66,7 +66,7 @@ def test_a_machine_that_is_gone_is_no_timeout(tmp_path):
     (tmp_path / "qemu.log").write_text("no memory\n")
     children = Children()
     network = Network(children, IPv4Network("10.1.1.0/24"), IPv4Address("10.1.1.254"))
-    guest = Guest("n1", IPv4Address("10.1.1.1"), place(tmp_path), Hardware(OURS, 1, 1, "tcg"), network, children, 1)
+    guest = Guest("n1", IPv4Address("10.1.1.1"), place(tmp_path), Hardware(OURS, 1, "tcg"), network, children, 1)
     with pytest.raises(GuestError, match="n1: its virtual machine ended; no memory"):
         guest.run("true")
 
@@ -89,7 +89,7 @@ def running(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
     (tmp_path / "disk.qcow2").touch()
     children = Children()
-    guest = Guest("n1", IPv4Address("10.1.1.1"), place(tmp_path), Hardware(OURS, 1, 1, "tcg"), Here(), children, 1)
+    guest = Guest("n1", IPv4Address("10.1.1.1"), place(tmp_path), Hardware(OURS, 1, "tcg"), Here(), children, 1)
     guest.power_on()
     yield guest
     children.end()

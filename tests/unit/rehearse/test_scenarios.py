@@ -197,8 +197,16 @@ def pod_list(workers):
     return json.dumps({"items": items})
 
 
-def pod_site(spoil=lambda _host, _target, seen: seen):
-    """Three workers whose pods are seen as they should be; `spoil` changes what the other end sees."""
+def endpoints(names):
+    addresses = [{"ip": f"172.7.{ADDRESSES[name].rpartition('.')[2]}.5"} for name in names]
+    return json.dumps({"items": [{"subsets": [{"addresses": addresses}]}]})
+
+
+def pod_site(spoil=lambda _host, _target, seen: seen, behind=tuple(ADDRESSES)):
+    """Three workers whose pods are seen as they should be; `spoil` changes what the other end sees.
+
+    `behind` are the workers whose pods the controller manager puts behind the Service, at the second look.
+    """
     hosts = []
     for name, address in ADDRESSES.items():
         own = f"172.7.{address.rpartition('.')[2]}.5"
@@ -211,6 +219,7 @@ def pod_site(spoil=lambda _host, _target, seen: seen):
         answers = [
             ("/dev/tcp", call),
             ("get pods", [pod_list(ADDRESSES), gone]),
+            ("get endpoints", [json.dumps({"items": []}), endpoints(behind)]),
             ("get services", json.dumps({"items": [{"spec": {"clusterIP": "10.96.7.7"}}]})),
         ]
         hosts.append(host(*answers, name=name))
@@ -221,7 +230,7 @@ def test_pods():
     site = pod_site()
     pods.run(site)
     calls = [command for item in site.hosts.values() for command in item.commands if "/dev/tcp" in command]
-    assert len(calls) == 3 * (2 + 4 + 1)
+    assert len(calls) == 3 * (2 + 1 + 4 + 1)
 
 
 def test_a_lost_source_address_is_seen():
@@ -245,6 +254,22 @@ def test_a_dead_service_is_seen():
         return Done(124, "", "") if target == "10.96.7.7" else seen
 
     fails(pods, pod_site(dead), "called the Service 10.96.7.7, which saw nothing")
+
+
+def test_a_service_that_answers_late_is_waited_for():
+    calls = []
+
+    def late(_name, target, seen):
+        if target != "10.96.7.7":
+            return seen
+        calls.append(target)
+        return Done(1, "", "Connection refused") if len(calls) < 9 else seen
+
+    pods.run(pod_site(late))
+
+
+def test_a_pod_that_never_gets_behind_the_service_is_seen():
+    fails(pods, pod_site(behind=["k8s-master1", "k8s-node1"]), "every pod behind the Service: not after")
 
 
 def test_a_pod_may_see_its_own_bridge_when_it_calls_its_own_service():
