@@ -6,10 +6,11 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from builder import __version__
-from builder.build import build, prepare
+from builder.build import Prepared, build, prepare
 from builder.errors import BundlerError
 from builder.events import Sink, Step
 from builder.model.cluster import Cluster, Node
@@ -19,7 +20,7 @@ from builder.rehearse.host import Host
 from builder.rehearse.parts import parts
 from builder.rehearse.play import play
 from builder.rehearse.progress import Watch
-from builder.rehearse.report import LOGS, Report, clear, keep_console, write
+from builder.rehearse.report import LOGS, Played, Report, clear, keep_console, write
 from builder.rehearse.scenarios import Scenario
 from builder.rehearse.tree import differences
 from builder.rehearse.venue import Venue, Wanted, venue
@@ -62,25 +63,33 @@ def rehearse(project: Project, options: Options, watch: Watch) -> Report:
     )
     with venue(wanted, project.sink, watch) as place:
         played = play(place.site, options.scenarios, project.sink)
-        trees = _gather(place, options.report)
-        report = Report(
-            cluster=cluster.name,
-            kubernetes=cluster.kubernetes,
-            bundler=__version__,
-            started=f"{project.now:%Y-%m-%dT%H:%M:%SZ}",
-            seconds=round(time.monotonic() - began, 1),
-            machine=place.machine,
-            scenarios=tuple(played),
-            stages=place.site.board.stages(),
-            timings=place.site.board.timings(),
-            notes=tuple(dict.fromkeys(place.site.notes)),
-            parts=parts(prepared, {node.name for node in nodes}),
-            trees=trees,
-        )
-        write(options.report, report)
+        report = reported(place, prepared, played, options.report, project.now, time.monotonic() - began)
         if options.keep:
             place.kept = True
             _say_how_to_enter(place, project.sink)
+    return report
+
+
+def reported(
+    place: Venue, prepared: Prepared, played: Sequence[Played], folder: Path, started: datetime, seconds: float
+) -> Report:
+    """What was played, written to the folder together with the guests' logs."""
+    trees = _gather(place, folder)
+    report = Report(
+        cluster=prepared.cluster.name,
+        kubernetes=prepared.cluster.kubernetes,
+        bundler=__version__,
+        started=f"{started:%Y-%m-%dT%H:%M:%SZ}",
+        seconds=round(seconds, 1),
+        machine=place.machine,
+        scenarios=tuple(played),
+        stages=place.site.board.stages(),
+        timings=place.site.board.timings(),
+        notes=tuple(dict.fromkeys(place.site.notes)),
+        parts=parts(prepared, set(place.guests)),
+        trees=trees,
+    )
+    write(folder, report)
     return report
 
 

@@ -11,13 +11,22 @@ from pathlib import Path
 import pytest
 
 from builder.cli.options import cache_folder
+from builder.events import Step
 from builder.fetch.mirrors import parse_image_mirror, parse_mirror
 from builder.project import Project
 from tests.e2e.parts import CLUSTER, as_given, given, mirror, static_busybox
+from tests.kit import ROOT
 
+REPORTS = ROOT / "build" / "rehearsal"
 WANTED = os.environ.get("BUNDLER_E2E", "")
 if not WANTED:
     collect_ignore_glob = ["test_*.py"]
+
+
+def tell(event):
+    """The steps of builds and rehearsals, as they are taken."""
+    if isinstance(event, Step):
+        print(event.text, flush=True)
 
 
 def pytest_collection_modifyitems(items):
@@ -73,7 +82,7 @@ def traces():
     """What a rehearsal could leave: namespaces, processes, files of its own."""
     rooms = cache_folder(os.environ) / "rehearsals"
     taps = subprocess.run(["ip", "-o", "link"], capture_output=True, text=True, check=True).stdout
-    machines = subprocess.run(["ps", "-eo", "pid,comm,args"], capture_output=True, text=True, check=True).stdout
+    machines = subprocess.run(["ps", "-ww", "-eo", "pid,comm,args"], capture_output=True, text=True, check=True).stdout
     return {
         "namespaces": {path.name for path in Path("/run/netns").glob("bundler-*")},
         "taps": {line.split(": ")[1] for line in taps.splitlines() if ": tap" in line},

@@ -8,26 +8,18 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from builder import __version__
 from builder.build import build, prepare
 from builder.cli.nodes import nodes_shown
-from builder.events import Step
-from builder.rehearse.parts import lines, parts
+from builder.rehearse.parts import lines
 from builder.rehearse.play import play
-from builder.rehearse.report import Report, clear, write
+from builder.rehearse.rehearsal import reported
+from builder.rehearse.report import clear
 from builder.rehearse.scenarios import chosen, pods, rerun
 from builder.rehearse.site import ScenarioError
+from builder.rehearse.snapshot import take
 from builder.rehearse.steps import ready_nodes
 from builder.rehearse.venue import Wanted, venue
-from tests.e2e.conftest import traces
-from tests.kit import ROOT
-
-REPORT = ROOT / "build" / "rehearsal"
-
-
-def tell(event):
-    if isinstance(event, Step):
-        print(event.text, flush=True)
+from tests.e2e.conftest import REPORTS, WANTED, tell, traces
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +32,7 @@ def place(real, before):
     project = real.project(tell)
     cluster = prepare(project).cluster
     dist = build(project).folder
-    wanted = Wanted(cluster, cluster.nodes, dist, project.cache, power_cuts=7)  # of each host, 21 in all
+    wanted = Wanted(cluster, cluster.nodes, dist, project.cache)
     with nodes_shown(tell, sys.stdout) as watch, venue(wanted, tell, watch) as made:
         yield made
     left = {kind: found - before[kind] for kind, found in traces().items()}
@@ -49,7 +41,9 @@ def place(real, before):
 
 @pytest.fixture(scope="module")
 def played(place):
-    """The core scenarios, played once."""
+    """The core scenarios, played once; the snapshots are for `uninstall`, which is not among them."""
+    if WANTED == "all":
+        place.site.before.update(place.site.each(take))
     done = play(place.site, chosen(("wrong-host", "install", "rerun", "pods")), tell)
     return {item.name: item for item in done}
 
@@ -82,21 +76,20 @@ def test_pods_fail_without_the_rule_that_keeps_their_addresses(place, played):
 
 
 @pytest.mark.whole
-@pytest.mark.parametrize("name", ["reboot", "uninstall", "tamper", "clock", "full-disk", "power-cut"])
+@pytest.mark.parametrize("name", ["reboot", "uninstall"])
 def test_the_other_scenarios_pass(place, played, name):
-    (done,) = play(place.site, chosen((name,)), tell)
-    assert done.result == "passed", done.message
+    (played[name],) = play(place.site, chosen((name,)), tell)
+    assert played[name].result == "passed", played[name].message
 
 
 def test_report(real, place, played, pytestconfig):
-    clear(REPORT)
-    stages, timings = place.site.board.stages(), place.site.board.timings()
-    cluster, found = place.site.cluster, parts(prepare(real.project(tell)), set(place.site.hosts))
-    started, scenarios = "2026-01-01T00:00:00Z", tuple(played.values())
-    about = (cluster.name, cluster.kubernetes, __version__, started, 1, place.machine, scenarios, stages, timings)
-    write(REPORT, Report(*about, parts=found))
-    told = json.loads((REPORT / "report.json").read_text())
+    folder, project = REPORTS / "cluster", real.project(tell)
+    clear(folder)
+    seconds = sum(item.seconds for item in played.values())
+    report = reported(place, prepare(project), tuple(played.values()), folder, project.now, seconds)
+    told = json.loads((folder / "report.json").read_text())
     assert told["good"]
     assert len(told["parts"]) >= 12
-    assert ET.parse(REPORT / "junit.xml").getroot().get("failures") == "0"
-    pytestconfig.parts_said = list(lines(found))
+    assert ET.parse(folder / "junit.xml").getroot().get("failures") == "0"
+    assert "kube-apiserver" in (folder / "nodes" / "k8s-master1" / "units.txt").read_text()
+    pytestconfig.parts_said = list(lines(report.parts))

@@ -14,6 +14,21 @@ from tests.e2e.conftest import traces
 from tests.kit import ROOT
 
 
+@pytest.fixture
+def before():
+    return traces()
+
+
+@pytest.fixture
+def rehearsal(before, real, tmp_path):
+    """One machine's rehearsal, started as a command; ended with the test, whatever that came to."""
+    process = start(real, tmp_path, "--scenario", "install")
+    yield process
+    if process.poll() is None:
+        process.terminate()
+        process.wait(timeout=60)
+
+
 def start(real, tmp_path, *words):
     # where the tests run in the background, SIGINT is ignored, and so it would be by what they start
     command = ["env", "--default-signal=INT", sys.executable, "-m", "builder", "rehearse"]
@@ -34,23 +49,20 @@ def wait_for(path, text, process, seconds=600):
 
 
 @pytest.mark.parametrize(("number", "moment"), [(signal.SIGTERM, "copying"), (signal.SIGINT, "booting")])
-def test_a_killed_rehearsal_leaves_nothing(real, tmp_path, number, moment):
-    before = traces()
-    process = start(real, tmp_path, "--scenario", "install")
-    wait_for(tmp_path / "log", f"k8s-node1: {moment}", process)
+def test_a_killed_rehearsal_leaves_nothing(before, rehearsal, tmp_path, number, moment):
+    wait_for(tmp_path / "log", f"k8s-node1: {moment}", rehearsal)
     during = traces()
     assert during["namespaces"] > before["namespaces"]
     assert during["processes"] > before["processes"]
-    os.kill(process.pid, number)
-    assert process.wait(timeout=60) not in (0, 1) or number == signal.SIGINT
+    os.kill(rehearsal.pid, number)
+    assert rehearsal.wait(timeout=60) not in (0, 1) or number == signal.SIGINT
     assert traces() == before
 
 
 @pytest.mark.whole
-def test_a_machine_that_dies_is_seen_at_once(real, tmp_path):
-    process = start(real, tmp_path, "--scenario", "install")
-    wait_for(tmp_path / "log", "k8s-node1: copying", process)
+def test_a_machine_that_dies_is_seen_at_once(rehearsal, tmp_path):
+    wait_for(tmp_path / "log", "k8s-node1: copying", rehearsal)
     (machine,) = [line.split()[0] for line in traces()["processes"] if "-name k8s-node1" in line]
     os.kill(int(machine), signal.SIGKILL)
-    assert process.wait(timeout=60) == 1
+    assert rehearsal.wait(timeout=60) == 1
     assert "k8s-node1: its virtual machine ended" in (tmp_path / "log").read_text()

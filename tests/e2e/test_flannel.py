@@ -9,21 +9,15 @@ import re
 import pytest
 
 from builder.build import build, prepare
-from builder.events import Step
 from builder.rehearse.play import play
 from builder.rehearse.scenarios import chosen
 from builder.rehearse.steps import ready_nodes
 from builder.rehearse.venue import Wanted, venue
-from tests.e2e.conftest import Real, traces
+from tests.e2e.conftest import Real, tell, traces
 from tests.e2e.parts import FLANNEL, mirror, static_busybox
 
 pytestmark = pytest.mark.whole
 MASTER, NODE = "k8s-master1", "k8s-node1"
-
-
-def tell(event):
-    if isinstance(event, Step):
-        print(event.text, flush=True)
 
 
 @pytest.fixture(scope="module", params=["host-gw", "vxlan"])

@@ -14,10 +14,9 @@ from builder.rehearse.play import play
 from builder.rehearse.scenarios import chosen
 from builder.rehearse.steps import ready_nodes, wait_for_cluster
 from builder.rehearse.venue import Wanted, venue
-from tests.e2e.conftest import Real, traces
+from tests.e2e.conftest import Real, tell, traces
 from tests.e2e.images import cloud_image
 from tests.e2e.parts import ONE, as_given, given, mirror
-from tests.e2e.test_cluster import tell
 
 OTHER = "    - name: k8s-node1\n      address: 10.1.1.120\n      roles: [worker]\n"
 

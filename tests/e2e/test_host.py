@@ -1,0 +1,35 @@
+"""What a host shall bear before it is a node: `bundler rehearse` of one worker, without the rest of its cluster."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.e2e.conftest import REPORTS, traces
+from tests.kit import ROOT
+
+pytestmark = pytest.mark.whole
+SCENARIOS = ["wrong-host", "tamper", "clock", "full-disk", "power-cut"]
+
+
+@pytest.fixture(scope="module")
+def told(real, tmp_path_factory):
+    """The report of the command as a user runs it."""
+    folder, before = tmp_path_factory.mktemp("host"), traces()
+    command = [sys.executable, "-m", "builder", "rehearse", real.cluster, "--node", "k8s-node1", "--power-cuts", "20"]
+    command += [word for name in SCENARIOS for word in ("--scenario", name)]
+    command += ["--state", folder / "state", "--lock", folder / "lock", "--output", folder / "dist"]
+    command += ["--report", REPORTS / "host", *real.options]
+    done = subprocess.run([str(word) for word in command], cwd=ROOT, check=False)
+    assert traces() == before
+    report = json.loads((REPORTS / "host" / "report.json").read_text())
+    assert report["good"] is (done.returncode == 0)
+    return {item["name"]: item for item in report["scenarios"]}
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_the_scenarios_of_a_host_pass(told, name):
+    assert told[name]["result"] == "passed", told[name]["message"]
