@@ -63,7 +63,7 @@ check_block_file() {
 # old ones, and what is kept. On a host without a bundle the one that holds /opt must have DISK_KIB.
 check_disk() {
 	lacking=$(
-		bytes_to_write | while read -r folder bytes inodes; do
+		bytes_to_write | by_place | while read -r folder bytes inodes; do
 			echo "$(file_system "$folder") $bytes $inodes"
 		done | awk '
 			{ free[$1] = $2; nodes[$1] = $3; mount[$1] = $4; need[$1] += $5; wanted[$1] += $6 }
@@ -90,22 +90,52 @@ disk_problem() {
 # bytes_to_write: `FOLDER BYTES INODES`: each new file in its folder, and what the state keeps: small new contents,
 # and files that are replaced, where a second name cannot do (another file system)
 bytes_to_write() {
-	writing=$(printf '%s\n' "$PLAN" | awk '$1 != "same" && $1 != "mode" && $3 == "file" { print $1, $4, $8 }')
+	writing=$(printf '%s\n' "$PLAN" | awk '$1 != "same" && $1 != "mode" && $3 == "file" { print $3, $4, $8, $1 }')
 	[ -n "$INSTALLED" ] || [ -z "$writing" ] || echo "/opt $(awk -v kib="$DISK_KIB" 'BEGIN { printf "%.0f", kib * 1024 }') 0"
 	printf '%s\n' "$PLAN" | awk '$1 != "same" && $3 == "link" { sub(/\/[^\/]*$/, "", $8); print $8, 0, 1 }'
 	missing_folders | awk '{ print $1, 4096, 1 }'
 	state_device=$(file_system /var/lib/bundler)
-	printf '%s\n' "$writing" | while read -r state digest path; do
-		[ -n "$path" ] || continue
-		source_of file "$digest" "$path"
-		[ -f "$SOURCE" ] || continue
-		bytes=$(size_of "$SOURCE")
+	printf '%s\n' "$writing" | with_sizes | while read -r bytes kind digest path state; do
 		# what /opt gets at first is in DISK_KIB
 		[ -n "$INSTALLED" ] || case $path in /opt/*) bytes=0 ;; esac
 		echo "${path%/*} $((bytes / 4096 * 4096 + 4096)) 1"
 		[ "$bytes" -gt "$SMALL" ] || echo "/var/lib/bundler $((bytes / 4096 * 4096 + 4096)) 1"
 		[ "$state" != content ] || kept_bytes "$path"
+	done
+}
+
+# with_sizes: lines of `KIND SHA256 PATH …` with the bytes of their sources before them, by one process for all;
+# those whose source is not here are left out
+with_sizes() {
+	set --
+	sized_lines=
+	while read -r kind digest path rest; do
+		[ -n "$kind" ] || continue
+		source_of "$kind" "$digest" "$path"
+		[ -f "$SOURCE" ] || continue
+		set -- "$@" "$SOURCE"
+		sized_lines="$sized_lines$kind $digest $path $rest$NL"
+	done
+	[ $# -eq 0 ] || {
+		stat -c %s "$@"
+		printf '%s' "$sized_lines"
+	} | awk 'NF == 1 { size[++sizes] = $1; next } { print size[++lines], $0 }'
+}
+
+# by_place: `FOLDER BYTES INODES` summed by the folder that is there already
+by_place() {
+	while read -r folder bytes inodes; do
+		place_of "$folder"
+		echo "${PLACE:-/} $bytes $inodes"
 	done | awk '{ bytes[$1] += $2; inodes[$1] += $3 } END { for (folder in bytes) printf "%s %.0f %d\n", folder, bytes[folder], inodes[folder] }'
+}
+
+# place_of FOLDER: PLACE becomes the folder that is there: itself, or the one that it will be made in; empty for /
+place_of() {
+	PLACE=$1
+	while [ ! -d ".$PLACE" ]; do
+		PLACE=${PLACE%/*}
+	done
 }
 
 # kept_bytes PATH: what it takes to keep what stands there now
@@ -114,15 +144,10 @@ kept_bytes() {
 	[ "${here%% *}" = "${state_device%% *}" ] || echo "/var/lib/bundler $(size_of ".$1") 1"
 }
 
-# file_system FOLDER: device, free bytes, free inodes (- where they are not counted), and the folder that is there:
-# itself, or the one that it will be made in.
+# file_system FOLDER: device, free bytes, free inodes (- where they are not counted), and the folder's place_of.
 # Not df: busybox's knows no file system whose mount point it does not see, as in a chroot.
 file_system() {
-	space_of=.$1
-	while [ ! -d "$space_of" ]; do
-		space_of=${space_of%/*}
-	done
-	space_name=${space_of#.}
-	space_free=$(stat -f -c '%a %S %c %d' "$space_of" | awk '{ printf "%.0f %s", $1 * $2, ($3 > 0 ? $4 : "-") }')
-	echo "$(stat -c %d "$space_of") $space_free ${space_name:-/}"
+	place_of "$1"
+	space_free=$(stat -f -c '%a %S %c %d' ".$PLACE" | awk '{ printf "%.0f %s", $1 * $2, ($3 > 0 ? $4 : "-") }')
+	echo "$(stat -c %d ".$PLACE") $space_free ${PLACE:-/}"
 }

@@ -157,9 +157,8 @@ keep_attributes() {
 # small_sources: `SHA256 FILE` of the small new contents, which are kept at once: a generation can be gone back to,
 # and a file repaired, also when someone edited it in its place. Large ones are kept when they are replaced.
 small_sources() {
-	printf '%s\n' "$DESIRED" | awk '$1 == "file" || $1 == "block" { print $1, $2, $6 }' | while read -r kind digest path; do
-		source_of "$kind" "$digest" "$path"
-		[ -f "$FILES/$digest" ] || [ ! -f "$SOURCE" ] || [ "$(size_of "$SOURCE")" -gt "$SMALL" ] || echo "$kind $digest $path"
+	printf '%s\n' "$DESIRED" | awk '$1 == "file" || $1 == "block" { print $1, $2, $6 }' | with_sizes | while read -r bytes kind digest path; do
+		[ -f "$FILES/$digest" ] || [ "$bytes" -gt "$SMALL" ] || echo "$kind $digest $path"
 	done
 }
 

@@ -39,6 +39,7 @@ def _play_one(site: Site, scenario: Scenario, names: Sequence[str], *, without_c
     except NotPlayedError as error:
         return "skipped", str(error)
     except BundlerError as error:
+        site.spoilt.update(site.hosts)
         return "failed", str(error)
     return "passed", ""
 
@@ -48,11 +49,13 @@ def prepare(site: Site, scenario: Scenario, names: Sequence[str]) -> None:
     if scenario not in ON_THE_CLUSTER:
         # --uninstall leaves data on purpose, so that a host that once was a node is not fresh
         again = scenario in ON_FRESH_HOSTS_AGAIN and bool(site.before)
-        used = [host for name, host in site.hosts.items() if again or name in site.installed or not host.alive]
+        known = site.installed | site.spoilt
+        used = [host for name, host in site.hosts.items() if again or name in known or not host.alive]
         for host in used:
             site.board.enter(host.name, BOOTING)
         site.each(lambda host: host.renew(), used)
-        site.installed.difference_update(host.name for host in used)
+        for state in (site.installed, site.spoilt):
+            state.difference_update(host.name for host in used)
     if "uninstall" in names and not site.before and not site.installed:
         site.before.update(site.each(take))
     if scenario in ON_THE_CLUSTER and site.installed != set(site.hosts):

@@ -38,8 +38,8 @@ class Site:
     `sticks` says of each host's disks whose bundle it is and its size in bytes. `outside` is an address beside the
     hosts that is no node's, with a web server on `outside_port` that answers with the caller's address; `probe`
     says whether the pods' image is at hand. `power_cuts` is how often each host's power fails in the scenario of that
-    name. `before` are snapshots from before the first install, `installed` the hosts that a bundle is on. `patience` is
-    how many times slower than a real machine these may be.
+    name. `before` are snapshots from before the first install, `installed` the hosts that a bundle is on, `spoilt`
+    those that a scenario left in the middle. `patience` is how many times slower than a real machine these may be.
     """
 
     cluster: Cluster
@@ -53,6 +53,7 @@ class Site:
     power_cuts: int = 2
     notes: list[str] = field(default_factory=list)
     installed: set[str] = field(default_factory=set)
+    spoilt: set[str] = field(default_factory=set)
     before: dict[str, Snapshot] = field(default_factory=dict)
     pause: Callable[[float], None] = time.sleep
     clock: Callable[[], float] = time.monotonic
@@ -99,13 +100,16 @@ class Site:
             raise ScenarioError("; ".join(str(errors[name]) for name in sorted(errors)))
         return results
 
-    def until(self, what: str, seconds: float, good: Callable[[], bool], *, every: float = 3) -> None:
-        """Wait until it is good. Raises ScenarioError saying what never came, after `seconds` of a real machine."""
+    def until(self, what: str, seconds: float, good: Callable[[], bool], *, every: float = 2) -> None:
+        """Wait until it is good. Raises ScenarioError saying what never came, after `seconds` of a real machine.
+
+        `every` is the time between two looks, of a real machine as well: looking would keep a slow one from its work.
+        """
         limit = self.clock() + seconds * self.patience
         while not good():
             if self.clock() > limit:
                 raise ScenarioError(f"{what}: not after {seconds * self.patience:.0f} s")
-            self.pause(every)
+            self.pause(every * self.patience)
 
     def kubectl(self, words: str, *, text: str | None = None, check: bool = True) -> Done:
         """kubectl on the first control-plane host, with the operator's rights."""

@@ -9,7 +9,7 @@ from builder.rehearse.site import Site, want
 from builder.rehearse.steps import run_installer, said, unpack
 
 _FILLER = "/var/tmp/rehearsal-filler"  # noqa: S108 - on a guest, by root
-_LEFT = 40 << 10  # KiB: enough to begin with, too little for the binaries
+_LEFT = 40 << 20  # bytes: enough to begin with, too little for the binaries
 
 
 def run(site: Site) -> None:
@@ -17,8 +17,9 @@ def run(site: Site) -> None:
 
     def one(host: Host) -> None:
         folder = unpack(site, host)
-        free = "df -k --output=avail / | tail -n 1"
-        host.run(f"fallocate -l $(($({free}) - {_LEFT}))k {_FILLER}")
+        # all that root may write, who is not bound by what a file system keeps back for root
+        free = "stat -f -c '%f * %S' /"
+        host.run(f"fallocate -l $(($({free}) - {_LEFT})) {_FILLER}")
         try:
             must_refuse(site, host, folder, "[Disk]")
             done = run_installer(site, host, folder, "--ignore-preflight-errors=Disk")

@@ -385,3 +385,10 @@ def test_a_used_host_is_made_fresh():
     site = site_of(used, installed={"k8s-master1"})
     assert [item.result for item in play(site, chosen(("wrong-host",)), lambda _event: None)] == ["passed"]
     assert used.deeds == ["renew"]
+
+
+def test_a_host_that_a_failed_scenario_left_is_made_fresh():
+    left = host()
+    played = play(site_of(left), chosen(("wrong-host", "tamper")), lambda _event: None)
+    assert [item.result for item in played] == ["failed", "failed"]
+    assert left.deeds == ["renew"]
