@@ -65,6 +65,7 @@ def test_a_needless_restart_is_seen(place, played):
     assert rerun.restarted(before, rerun.starts(host)) == (["kube-proxy.service"], [])
 
 
+@pytest.mark.whole
 def test_pods_fail_without_the_rule_that_keeps_their_addresses(place, played):
     host = place.site.hosts["k8s-node1"]
     host.run("iptables -t nat -D POSTROUTING -j BUNDLER-POSTROUTING")

@@ -1,4 +1,4 @@
-"""uninstall: after --uninstall and a boot the hosts are as they were, but for the data that programs made."""
+"""uninstall: after it and a boot the hosts are as they were before; the first one's programs may keep their data."""
 
 from __future__ import annotations
 
@@ -19,24 +19,27 @@ DATA = (
     "/var/log/containers",
     "/var/log/pods",
 )
-"""What the cluster's programs keep; docs/installer.md: --uninstall removes what was installed, and no data."""
+"""What the cluster's programs keep; docs/installer.md: only --purge removes data."""
 
 
 def run(site: Site) -> None:
-    """On every host, held to the snapshot from before the first install."""
+    """On every host, held to the snapshot from before the first install; with --purge on all but the first."""
     if not site.before:
         raise NotPlayedError("no snapshot was taken before the install")
 
+    first = next(iter(site.hosts))
+
     def one(host: Host) -> None:
         folder = unpack(site, host)
-        done = host.run(f"cd {folder} && ./install.sh --uninstall", check=False, timeout=600)
-        want(done.code == 0, f"{host.name}: install.sh --uninstall exited with {done.code}: {said(done)}")
+        words = "--uninstall" if host.name == first else "--uninstall --purge"
+        done = host.run(f"cd {folder} && ./install.sh {words}", check=False, timeout=600)
+        want(done.code == 0, f"{host.name}: install.sh {words} exited with {done.code}: {said(done)}")
         site.installed.discard(host.name)
         site.board.enter(host.name, BOOTING)
         host.reboot()
         site.board.enter(host.name, WAITING)
         found = different(site.before[host.name], take(host))
-        left = [line for line in found if not _is_data(line)]
+        left = [line for line in found if host.name != first or not _is_data(line)]
         want(not left, f"{host.name}: not as before: {'; '.join(left[:20])}")
         if len(found) > len(left):
             site.note(f"{host.name}: --uninstall left the programs' own data ({len(found) - len(left)} paths)")

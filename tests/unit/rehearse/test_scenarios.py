@@ -333,6 +333,16 @@ def test_data_of_programs_may_stay_but_is_noted():
     assert "1 paths" in site.notes[0]
 
 
+def test_data_must_not_stay_where_it_was_purged():
+    left = SNAPSHOT.replace("/opt\td", "/var/lib/etcd/member\tf\t600\t0:0\t1\t1.0\t1.0\t\n/opt\td")
+    hosts = [
+        host(name="k8s-master1"),
+        host(("install.sh --uninstall --purge", "done"), ("== files", left), name="k8s-node1"),
+    ]
+    site = site_of(*hosts, before={item.name: parse(SNAPSHOT) for item in hosts})
+    fails(uninstall, site, "k8s-node1: not as before: new: /var/lib/etcd/member")
+
+
 def power_host(*answers):
     """A host whose install.sh says three lines, so that the plug can be pulled at each."""
     return host(*answers, (r"install\.sh --wait 0", "wrote /a\nwrote /b\nstarted c\n"))
