@@ -43,7 +43,11 @@ class MachineError(BundlerError):
 
 
 def require(
-    given_image: Access | None, *, which: Callable[[str], str | None] = shutil.which, user: int | None = None
+    given_image: Access | None,
+    *,
+    which: Callable[[str], str | None] = shutil.which,
+    user: int | None = None,
+    tun: Path = Path("/dev/net/tun"),
 ) -> None:
     """Raises MachineError with everything that is missing; `given_image` says how a user's image is entered."""
     needed = _GIVEN_IMAGE[given_image] if given_image else _OWN_IMAGE
@@ -54,6 +58,8 @@ def require(
     if lacking:
         packages = " ".join(sorted({_PACKAGES[name] for name in lacking}))
         problems.append(f"needs {', '.join(lacking)}: on Debian, apt-get install {packages}")
+    if not tun.exists():
+        problems.append(f"needs {tun}, for the taps: modprobe tun, or give the container that device")
     if problems:
         raise MachineError(f"rehearse {'; it also '.join(problems)}")
 

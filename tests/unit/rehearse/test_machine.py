@@ -18,6 +18,11 @@ def test_all_that_is_missing_is_named_with_its_packages():
     assert caught.value.exit_code == 2
 
 
+def test_a_machine_without_taps_is_refused(tmp_path):
+    with pytest.raises(MachineError, match=r"rehearse needs .*/no-tun, for the taps: modprobe tun"):
+        require(None, which=lambda _name: "/x", user=0, tun=tmp_path / "no-tun")
+
+
 def test_a_given_image_needs_no_mmdebstrap():
     require("cloud-init", which=lambda name: None if name == "mmdebstrap" else "/x", user=0)
     with pytest.raises(MachineError, match="xorriso"):
