@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from builder.rehearse.commands import Children
 from builder.rehearse.machine import MachineError, choose, kvm_fault, require
+
+THERE = Path("/")
 
 
 def test_all_that_is_missing_is_named_with_its_packages():
@@ -24,15 +28,15 @@ def test_a_machine_without_taps_is_refused(tmp_path):
 
 
 def test_a_given_image_needs_no_mmdebstrap():
-    require("cloud-init", which=lambda name: None if name == "mmdebstrap" else "/x", user=0)
+    require("cloud-init", which=lambda name: None if name == "mmdebstrap" else "/x", user=0, tun=THERE)
     with pytest.raises(MachineError, match="xorriso"):
-        require("cloud-init", which=lambda name: None if name == "xorriso" else "/x", user=0)
+        require("cloud-init", which=lambda name: None if name == "xorriso" else "/x", user=0, tun=THERE)
 
 
 def test_what_an_image_without_cloud_init_needs_is_another():
-    require("ssh-key", which=lambda name: None if name in {"mmdebstrap", "xorriso"} else "/x", user=0)
+    require("ssh-key", which=lambda name: None if name in {"mmdebstrap", "xorriso"} else "/x", user=0, tun=THERE)
     with pytest.raises(MachineError, match=r"debugfs, e2fsck: .*apt-get install e2fsprogs"):
-        require("ssh-key", which=lambda name: None if name in {"debugfs", "e2fsck"} else "/x", user=0)
+        require("ssh-key", which=lambda name: None if name in {"debugfs", "e2fsck"} else "/x", user=0, tun=THERE)
 
 
 def test_kvm_is_taken_only_where_it_works():
