@@ -114,6 +114,7 @@ class Cluster:
             "KUBECTL": str(self.bins / "kubectl"),
             "CFG": str(here.path(CFG)),
             "OBJECTS": str(here.path("/opt/kubernetes/objects")),
+            "CACHE": str(here.path("/run/bundler-objects")),
         }
         program = here.path(f"/opt/kubernetes/bin/{name}")
         return subprocess.run([program], capture_output=True, text=True, check=False, env=environ)
