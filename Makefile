@@ -44,12 +44,12 @@ unit: $(READY) ## all tests, on all cores
 core: $(READY) ## the rehearsal of three machines, core set
 	@tools/setup vm
 	@$(MAKE) --no-print-directory kubernetes
-	BUNDLER_E2E=core $(BIN)/pytest -q tests/e2e
+	BUNDLER_E2E=core $(BIN)/pytest -q -s tests/e2e
 
 e2e: $(READY) ## all scenarios in virtual machines
 	@tools/setup vm
 	@$(MAKE) --no-print-directory kubernetes
-	BUNDLER_E2E=all $(BIN)/pytest -q tests/e2e
+	BUNDLER_E2E=all $(BIN)/pytest -q -s tests/e2e
 
 cover: $(READY) ## the tests with branch coverage
 	$(BIN)/coverage erase
