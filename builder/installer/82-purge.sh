@@ -1,7 +1,7 @@
 # 82-purge: data that belongs to the cluster's programs, which only --purge removes.
 
 # where the programs of a node keep what they made themselves
-DATA='/var/lib/etcd /var/lib/kubelet /var/lib/containerd /var/lib/cni /var/log/pods /var/log/containers /run/flannel'
+DATA='/var/lib/etcd /var/lib/kubelet /var/lib/containerd /var/lib/cni /var/log/pods /var/log/containers /var/log/kubernetes /run/flannel'
 
 # purge: data folders without a mount in them; never through a link, never across a file system
 purge() {

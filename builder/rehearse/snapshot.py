@@ -56,6 +56,7 @@ _VOLATILE_SYSCTLS = (
     "kernel.pty.nr",
     "kernel.random",
     "net.netfilter.nf_conntrack_count",
+    "vm.user_reserve_kbytes",  # the kernel's, by the memory that is free at its boot
 )
 
 

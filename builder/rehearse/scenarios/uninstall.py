@@ -17,6 +17,7 @@ DATA = (
     "/var/lib/etcd",
     "/var/lib/kubelet",
     "/var/log/containers",
+    "/var/log/kubernetes",
     "/var/log/pods",
 )
 """What the cluster's programs keep; docs/installer.md: only --purge removes data."""
