@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -50,6 +51,12 @@ class Real:
     folder: Path
     options: list
     cluster: Path
+
+    def rehearse(self, folder, *words):
+        """The command line that rehearses k8s-node1 alone, with all that it writes in `folder`."""
+        command = [sys.executable, "-m", "builder", "rehearse", self.cluster, "--node", "k8s-node1", *words]
+        command += ["--state", folder / "state", "--lock", folder / "lock", "--output", folder / "dist"]
+        return [str(word) for word in (*command, *self.options)]
 
     def project(self, sink):
         chosen = dict(zip(self.options[::2], self.options[1::2], strict=True))

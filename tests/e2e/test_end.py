@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import time
 
 import pytest
@@ -22,22 +21,15 @@ def before():
 @pytest.fixture
 def rehearsal(before, real, tmp_path):
     """One machine's rehearsal, started as a command; ended with the test, whatever that came to."""
-    process = start(real, tmp_path, "--scenario", "install")
+    words = real.rehearse(tmp_path, "--scenario", "install", "--report", tmp_path / "report")
+    # where the tests run in the background, SIGINT is ignored, and so it would be by what they start
+    with (tmp_path / "log").open("w") as log:
+        command = ["env", "--default-signal=INT", *words]
+        process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
     yield process
     if process.poll() is None:
         process.terminate()
         process.wait(timeout=60)
-
-
-def start(real, tmp_path, *words):
-    # where the tests run in the background, SIGINT is ignored, and so it would be by what they start
-    command = ["env", "--default-signal=INT", sys.executable, "-m", "builder", "rehearse"]
-    command += [real.cluster, "--node", "k8s-node1", *words]
-    command += ["--state", tmp_path / "state", "--lock", tmp_path / "lock", "--output", tmp_path / "dist"]
-    command += ["--report", tmp_path / "report", *real.options]
-    log = (tmp_path / "log").open("w")
-    with log:
-        return subprocess.Popen([str(word) for word in command], cwd=ROOT, stdout=log, stderr=log)
 
 
 def wait_for(path, text, process, seconds=600):

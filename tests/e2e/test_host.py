@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 
 import pytest
 
@@ -19,11 +18,9 @@ SCENARIOS = ["wrong-host", "tamper", "clock", "full-disk", "power-cut"]
 def told(real, tmp_path_factory):
     """The report of the command as a user runs it."""
     folder, before = tmp_path_factory.mktemp("host"), traces()
-    command = [sys.executable, "-m", "builder", "rehearse", real.cluster, "--node", "k8s-node1", "--power-cuts", "20"]
-    command += [word for name in SCENARIOS for word in ("--scenario", name)]
-    command += ["--state", folder / "state", "--lock", folder / "lock", "--output", folder / "dist"]
-    command += ["--report", REPORTS / "host", *real.options]
-    done = subprocess.run([str(word) for word in command], cwd=ROOT, check=False)
+    scenarios = [word for name in SCENARIOS for word in ("--scenario", name)]
+    command = real.rehearse(folder, "--power-cuts", "20", *scenarios, "--report", REPORTS / "host")
+    done = subprocess.run(command, cwd=ROOT, check=False)
     assert traces() == before
     report = json.loads((REPORTS / "host" / "report.json").read_text())
     assert report["good"] is (done.returncode == 0)

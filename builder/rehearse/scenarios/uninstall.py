@@ -32,7 +32,8 @@ def run(site: Site) -> None:
 
     def one(host: Host) -> None:
         folder = unpack(site, host)
-        words = "--uninstall" if host.name == first else "--uninstall --purge"
+        purged = host.name != first
+        words = "--uninstall --purge" if purged else "--uninstall"
         done = host.run(f"cd {folder} && ./install.sh {words}", check=False, timeout=600)
         want(done.code == 0, f"{host.name}: install.sh {words} exited with {done.code}: {said(done)}")
         site.installed.discard(host.name)
@@ -40,7 +41,7 @@ def run(site: Site) -> None:
         host.reboot()
         site.board.enter(host.name, WAITING)
         found = different(site.before[host.name], take(host))
-        left = [line for line in found if host.name != first or not _is_data(line)]
+        left = [line for line in found if purged or not _is_data(line)]
         want(not left, f"{host.name}: not as before: {'; '.join(left[:20])}")
         if len(found) > len(left):
             site.note(f"{host.name}: --uninstall left the programs' own data ({len(found) - len(left)} paths)")
