@@ -16,6 +16,13 @@ from builder.project import Project
 @click.command()
 @project_options(fetching=True, building=True)
 @click.option("--node", "nodes", multiple=True, metavar="NAME", help="Only this node. Repeatable.")
+@click.option(
+    "--from",
+    "earlier",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="The bundles that the hosts have now: the new ones are installed over them.",
+)
 @click.option("--scenario", "scenarios", multiple=True, metavar="NAME", help="What to play, or all. Repeatable.")
 @click.option(
     "--image",
@@ -47,17 +54,20 @@ from builder.project import Project
 def rehearse(project: Project, report: Path | None, scenarios: tuple[str, ...], **options: Any) -> None:
     """Build the bundles, boot a virtual machine per node with no way out, and install each as a person would.
 
-    Without --scenario: install, rerun, pods. Exit code: 0 all passed, 1 a scenario failed, 2 this machine cannot.
+    Without --scenario: install, rerun, pods; with --from: upgrade, rerun, pods. Exit code: 0 all passed, 1 a scenario
+    failed, 2 this machine cannot.
     """
     from builder.build import prepare  # noqa: PLC0415 - no other verb needs any of this
     from builder.rehearse.rehearsal import Options  # noqa: PLC0415
     from builder.rehearse.rehearsal import rehearse as rehearse_bundles  # noqa: PLC0415
     from builder.rehearse.report import table  # noqa: PLC0415
-    from builder.rehearse.scenarios import chosen  # noqa: PLC0415
+    from builder.rehearse.scenarios import DEFAULT, DEFAULT_FROM, chosen  # noqa: PLC0415
 
     if options["image_access"] == "ssh-key" and not options["image"]:
         raise click.UsageError("--image-access ssh-key is for an --image of your own")
-    wanted = chosen(scenarios)
+    if "upgrade" in scenarios and not options["earlier"]:
+        raise click.UsageError("--scenario upgrade needs the bundles that the hosts have now: --from DIR")
+    wanted = chosen(scenarios, DEFAULT_FROM if options["earlier"] else DEFAULT)
     folder = (report or Path("rehearsal") / prepare(project).cluster.name).absolute()
     with nodes_shown(project.sink, sys.stderr) as watch:
         done = rehearse_bundles(project, Options(wanted, folder, **options), watch)

@@ -97,6 +97,7 @@ chinese_step() {
 	'done: %s written, %s unchanged, %s removed, %s restarted, %s started') TRANSLATED='完成：写入 %s 项，未变 %s 项，删除 %s 项，重启 %s 个单元，启动 %s 个单元' ;;
 	'done: %s removed or put back; pods that still run are gone with the next boot') TRANSLATED='完成：删除或恢复 %s 项；仍在运行的 Pod 会在下次重启后消失' ;;
 	'left because they were changed since the install (what stood there before is in /var/lib/bundler/original):') TRANSLATED='以下文件在安装后被改动过，因此保留（安装前的原文件在 /var/lib/bundler/original）：' ;;
+	'the data of the programs stays; ./install.sh uninstall --purge removes it') TRANSLATED='各程序的数据保留；执行 ./install.sh uninstall --purge 可将其删除' ;;
 	'nothing to do: %s is as this bundle wants it') TRANSLATED='无需操作：节点 %s 已与此安装包一致' ;;
 	'nothing to do: no run was interrupted') TRANSLATED='无需操作：没有被中断的运行' ;;
 	'nothing to do: generation %s is installed') TRANSLATED='无需操作：当前已是第 %s 代' ;;

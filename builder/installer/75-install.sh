@@ -30,13 +30,17 @@ show_notice() {
 	[ -z "$NOTICE" ] || printf '\n*** %s ***\n\n' "$NOTICE" >&2
 }
 
+end_dry_run() {
+	say 'nothing was written'
+	exit 2
+}
+
 # carry_out: makes what is planned, or shows it
 carry_out() {
 	if [ -n "$DRY" ]; then
 		apply_plan
 		end_state
-		say 'nothing was written'
-		exit 2
+		end_dry_run
 	fi
 	[ -n "$LOCK" ] || take_lock
 	open_state

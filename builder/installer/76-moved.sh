@@ -142,14 +142,17 @@ identity_files() {
 		echo /opt/kubernetes/cfg/kubelet.kubeconfig
 }
 
-# remove_identities: with --purge, all that kubelets of this host were given
+# identities: all that kubelets of this host were given
+identities() {
+	DESIRED=
+	identity_files "$IDENTITY"
+	things_in "$IDENTITY" -name '.of-*'
+}
+
+# remove_identities: with --purge
 remove_identities() {
 	[ -n "$PURGE" ] || return 0
-	DESIRED=
-	for identity_name in $(
-		identity_files "$IDENTITY"
-		things_in "$IDENTITY" -name '.of-*'
-	); do
+	for identity_name in $(identities); do
 		! would 'remove %s' "$identity_name" || continue
 		rm -rf ".$identity_name" || die '%s could not be removed' "$identity_name"
 		say 'removed %s' "$identity_name"

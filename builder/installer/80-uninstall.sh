@@ -7,8 +7,7 @@ uninstall() {
 	INSTALLED=$(installed_entries)
 	if [ -z "$INSTALLED" ]; then
 		[ -n "$DRY" ] || tidy_state
-		purge
-		say 'nothing to do: nothing is installed here'
+		purge_later
 		return 0
 	fi
 	CLUSTER=$(state_field cluster) # the installed one, whose name the blocks carry
@@ -31,10 +30,10 @@ uninstall() {
 	if [ -n "$DRY" ]; then
 		say 'would remove the folders that it made, where they are empty, and /var/lib/bundler'
 		purge
-		say 'nothing was written'
-		exit 2
+		end_dry_run
 	fi
 	changed_folders | sync_paths
+	leave_word
 	remove_state
 	report_kept
 	purge

@@ -3,6 +3,29 @@
 # where the programs of a node keep what they made themselves
 DATA='/var/lib/etcd /var/lib/kubelet /var/lib/containerd /var/lib/cni /var/log/pods /var/log/containers /var/log/kubernetes /run/flannel'
 
+# leave_word: that the data which is there is of our programs; without it no later run may take it for that
+leave_word() {
+	word=
+	for data in $DATA $(identities); do
+		! there ".$data" || word=$word$data$NL
+	done
+	[ -n "$word" ] || return 0
+	printf '%s' "$word" | write_state left
+	[ -n "$PURGE" ] || say 'the data of the programs stays; ./install.sh uninstall --purge removes it'
+}
+
+# purge_later: what an uninstall left, if it was asked for the data only now, or died
+purge_later() {
+	if [ -n "$PURGE" ] && [ -f "$STATE/left" ]; then
+		remove_identities
+		[ -n "$DRY" ] || remove_folders "$IDENTITY /opt/kubernetes/cfg /opt/kubernetes"
+		purge
+		[ -z "$DRY" ] || end_dry_run
+		return 0
+	fi
+	say 'nothing to do: nothing is installed here'
+}
+
 # purge: data folders without a mount in them; never through a link, never across a file system
 purge() {
 	[ -n "$PURGE" ] || return 0
@@ -13,6 +36,13 @@ purge() {
 		printf '%s' "$PROBLEMS" >&2
 		die 'not all data could be removed; reboot this host, then run ./install.sh uninstall --purge again'
 	}
+	[ -n "$DRY" ] || forget_word
+}
+
+# forget_word: the data is gone
+forget_word() {
+	rm -f "$STATE/left"
+	remove_folders "${STATE#.}"
 }
 
 purge_folder() {

@@ -9,7 +9,7 @@ from builder.errors import BundlerError
 from builder.events import Sink, Step
 from builder.rehearse.progress import BOOTING
 from builder.rehearse.report import Played, Result
-from builder.rehearse.scenarios import ON_FRESH_HOSTS_AGAIN, ON_THE_CLUSTER, Scenario
+from builder.rehearse.scenarios import Scenario
 from builder.rehearse.scenarios import install as install_scenario
 from builder.rehearse.site import NotPlayedError, Site
 from builder.rehearse.snapshot import take
@@ -31,7 +31,7 @@ def play(site: Site, scenarios: Sequence[Scenario], sink: Sink) -> list[Played]:
 
 
 def _play_one(site: Site, scenario: Scenario, names: Sequence[str], *, without_cluster: bool) -> tuple[Result, str]:
-    if without_cluster and scenario in ON_THE_CLUSTER:
+    if without_cluster and scenario.on_cluster:
         return "skipped", "install failed"
     try:
         prepare(site, scenario, names)
@@ -46,17 +46,25 @@ def _play_one(site: Site, scenario: Scenario, names: Sequence[str], *, without_c
 
 def prepare(site: Site, scenario: Scenario, names: Sequence[str]) -> None:
     """Bring the hosts to where the scenario begins: nothing installed, or the cluster up."""
-    if scenario not in ON_THE_CLUSTER:
-        # --uninstall leaves data on purpose, so that a host that once was a node is not fresh
-        again = scenario in ON_FRESH_HOSTS_AGAIN and bool(site.before)
-        known = site.installed | site.spoilt
-        used = [host for name, host in site.hosts.items() if again or name in known or not host.alive]
-        for host in used:
-            site.board.enter(host.name, BOOTING)
-        site.each(lambda host: host.renew(), used)
+    if scenario.on_cluster:
+        if site.installed != set(site.hosts):
+            _look(site, names)
+            install_scenario.run(site)
+        return
+    known = site.installed | site.spoilt
+    used = [host for name, host in site.hosts.items() if name in known or not host.alive]
+    for host in used:
+        site.board.enter(host.name, BOOTING)
+    site.each(lambda host: host.renew(), used)
+    for host in used:
         for state in (site.installed, site.spoilt):
-            state.difference_update(host.name for host in used)
-    if "uninstall" in names and not site.before and not site.installed:
-        site.before.update(site.each(take))
-    if scenario in ON_THE_CLUSTER and site.installed != set(site.hosts):
-        install_scenario.run(site)
+            state.discard(host.name)
+        site.before.pop(host.name, None)
+    _look(site, names)
+
+
+def _look(site: Site, names: Sequence[str]) -> None:
+    """How the fresh hosts are, where `uninstall` is going to ask: no two fresh ones are wholly alike."""
+    if "uninstall" in names:
+        new = [host for name, host in site.hosts.items() if name not in site.before.keys() | site.installed]
+        site.before.update(site.each(take, new))

@@ -39,6 +39,7 @@ class Options:
     keep: bool = False
     image_access: machine.Access = "cloud-init"
     power_cuts: int = 2
+    earlier: Path | None = None
 
 
 def rehearse(project: Project, options: Options, watch: Watch) -> Report:
@@ -47,6 +48,8 @@ def rehearse(project: Project, options: Options, watch: Watch) -> Report:
     prepared = prepare(project)
     cluster = prepared.cluster
     nodes = chosen_nodes(cluster, options.nodes)
+    if options.earlier:
+        require_bundles(options.earlier, nodes)
     machine.require(options.image_access if options.image else None)
     clear(options.report)
     dist = build(project).folder
@@ -60,6 +63,7 @@ def rehearse(project: Project, options: Options, watch: Watch) -> Report:
         memory=options.memory,
         image_access=options.image_access,
         power_cuts=options.power_cuts,
+        earlier=options.earlier,
     )
     with venue(wanted, project.sink, watch) as place:
         played = play(place.site, options.scenarios, project.sink)
@@ -103,6 +107,16 @@ def chosen_nodes(cluster: Cluster, names: Sequence[str]) -> list[Node]:
     if foreign:
         raise machine.MachineError(f"only amd64 nodes can be rehearsed yet, not {', '.join(foreign)}", "use --node")
     return nodes
+
+
+def require_bundles(folder: Path, nodes: Sequence[Node]) -> None:
+    """Raises MachineError for a node that has no bundle there."""
+    missing = [f"{node.name}.tar.gz" for node in nodes if not (folder / f"{node.name}.tar.gz").is_file()]
+    if missing:
+        raise machine.MachineError(
+            f"--from: {folder} has no {', '.join(missing)}",
+            "give the folder of the bundles that the hosts have now, or use --node",
+        )
 
 
 def _gather(place: Venue, folder: Path) -> dict[str, list[str]]:

@@ -16,9 +16,15 @@ from builder.rehearse.host import Host
 from builder.rehearse.progress import Board
 from builder.rehearse.snapshot import Snapshot
 
-KUBECTL = "/opt/kubernetes/bin/kubectl --kubeconfig /opt/kubernetes/cfg/admin.kubeconfig --request-timeout=60s"
-BUNDLE, OTHER = "bundle", "other"
-"""The sticks of a host: its own tarball, and one of another node."""
+FOLDER = "/root/rehearsal"
+"""Where bundles lie on a host, and what a rehearsal keeps there; snapshots leave it out."""
+
+KUBECTL = (
+    "/opt/kubernetes/bin/kubectl --kubeconfig /opt/kubernetes/cfg/admin.kubeconfig --request-timeout=60s "
+    f"--cache-dir={FOLDER}/kubectl"
+)
+BUNDLE, OTHER, EARLIER = "bundle", "other", "earlier"
+"""The sticks of a host: its own tarball, one of another node, and the one that the real host has now."""
 
 T = TypeVar("T")
 

@@ -7,10 +7,7 @@ import re
 from builder.rehearse.commands import Done
 from builder.rehearse.host import Host
 from builder.rehearse.progress import COPYING, INSTALLED, INSTALLING, PREFLIGHT, READY, SERVICES
-from builder.rehearse.site import BUNDLE, ScenarioError, Site, want
-
-FOLDER = "/root/rehearsal"
-"""Where bundles lie on a host; snapshots leave it out."""
+from builder.rehearse.site import BUNDLE, FOLDER, ScenarioError, Site, want
 
 _WAIT = 180
 _INSTALL_LIMIT = 600  # seconds of a real machine
@@ -45,9 +42,9 @@ def run_installer(site: Site, host: Host, folder: str, words: str = "") -> Done:
     return host.run(f"cd {folder} && ./install.sh {wait} {words}", check=False, timeout=_INSTALL_LIMIT, listener=follow)
 
 
-def install(site: Site, host: Host) -> None:
+def install(site: Site, host: Host, stick: str = BUNDLE) -> None:
     """From the stick to running units. Raises ScenarioError with what install.sh said."""
-    folder = unpack(site, host)
+    folder = unpack(site, host, stick)
     site.board.enter(host.name, PREFLIGHT)
     done = run_installer(site, host, folder)
     want(done.code == 0, f"{host.name}: install.sh exited with {done.code}: {said(done)}")

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from builder.rehearse.host import Host
-from builder.rehearse.site import BUNDLE
-from builder.rehearse.steps import FOLDER
+from builder.rehearse.site import BUNDLE, FOLDER
 
 # KIND SHA256 MODE OWNER UNITS PATH [TARGET], as docs/bundle-format.md says
 _SCRIPT = r"""
@@ -29,7 +28,7 @@ done
 """
 
 
-def differences(host: Host) -> list[str]:
+def differences(host: Host, stick: str = BUNDLE) -> list[str]:
     """The paths that are not as MANIFEST says; blocks are parts of files that are not ours alone, and left out."""
-    script = _SCRIPT.replace("{manifest}", f"{FOLDER}/{BUNDLE}/{host.name}/MANIFEST")
+    script = _SCRIPT.replace("{manifest}", f"{FOLDER}/{stick}/{host.name}/MANIFEST")
     return host.run(script, timeout=300).out.split()

@@ -25,7 +25,7 @@ from builder.rehearse.network import PREFIX, Network, common_network, free_addre
 from builder.rehearse.progress import BOOTING, WAITING, Board, Watch
 from builder.rehearse.seed import Identity, cloud_files, seed_tar
 from builder.rehearse.signals import signals_end_it, signals_wait
-from builder.rehearse.site import BUNDLE, OTHER, Site
+from builder.rehearse.site import BUNDLE, EARLIER, OTHER, Site
 from builder.rehearse.tsc import clock_words
 
 _SLOW = 5.0
@@ -37,7 +37,7 @@ _OUTSIDE_PORT = 8099
 class Wanted:
     """Which guests. `image` None: Debian, made here; `memory` in MiB; `dist` has the bundles, `cache` what is kept.
 
-    `image_access` is how a guest of a given image learns who it is.
+    `image_access` is how a guest of a given image learns who it is; `earlier` has the bundles that the hosts have now.
     """
 
     cluster: Cluster
@@ -49,6 +49,7 @@ class Wanted:
     memory: int = 2048
     image_access: machine.Access = "cloud-init"
     power_cuts: int = 2
+    earlier: Path | None = None
 
 
 @dataclass
@@ -122,7 +123,13 @@ def _furnished(wanted: Wanted, folder: Path, network: Network, children: Childre
     site = Site(
         cluster=wanted.cluster,
         hosts=dict(guests),
-        sticks={node.name: _sticks(wanted, node) for node in wanted.nodes},
+        sticks={
+            node.name: {
+                serial: (tarball.name.removesuffix(".tar.gz"), tarball.stat().st_size)
+                for serial, tarball in _sticks(wanted, node).items()
+            }
+            for node in wanted.nodes
+        },
         board=Board(tuple(guests), watch),
         patience=means.patience,
         power_cuts=wanted.power_cuts,
@@ -175,7 +182,7 @@ def _guest(number: int, node: Node, wanted: Wanted, means: _Means) -> Guest:
         (folder / "host.pub").read_text().strip(),
     )
     seed = _seed(who, own, means)
-    files = {serial: wanted.dist / f"{name}.tar.gz" for serial, (name, _) in _sticks(wanted, node).items()}
+    files = _sticks(wanted, node)
     if (folder / "probe.tar").exists():
         files["probe"] = folder / "probe.tar"
     place = Place(own, f"tap{number}", who.mac, seed, files, folder / "key", folder / "known_hosts")
@@ -201,12 +208,16 @@ def _seed(who: Identity, folder: Path, means: _Means) -> Path:
     return disk
 
 
-def _sticks(wanted: Wanted, node: Node) -> dict[str, tuple[str, int]]:
-    """Serial number -> whose bundle, and its size: the node's own, and the next node's, to be mistaken for it."""
+def _sticks(wanted: Wanted, node: Node) -> dict[str, Path]:
+    """Serial number -> tarball: the node's own, the next node's, to be mistaken for it, and the one of before."""
     names = [other.name for other in wanted.cluster.nodes]
     following = names[(names.index(node.name) + 1) % len(names)]
-    bundles = {BUNDLE: node.name, OTHER: following} if following != node.name else {BUNDLE: node.name}
-    return {serial: (name, (wanted.dist / f"{name}.tar.gz").stat().st_size) for serial, name in bundles.items()}
+    sticks = {BUNDLE: wanted.dist / f"{node.name}.tar.gz"}
+    if following != node.name:
+        sticks[OTHER] = wanted.dist / f"{following}.tar.gz"
+    if wanted.earlier:
+        sticks[EARLIER] = wanted.earlier / f"{node.name}.tar.gz"
+    return sticks
 
 
 def _boot_all(place: Venue) -> None:

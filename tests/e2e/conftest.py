@@ -53,8 +53,8 @@ class Real:
     cluster: Path
 
     def rehearse(self, folder, *words):
-        """The command line that rehearses k8s-node1 alone, with all that it writes in `folder`."""
-        command = [sys.executable, "-m", "builder", "rehearse", self.cluster, "--node", "k8s-node1", *words]
+        """The command line that rehearses, with all that it writes in `folder`."""
+        command = [sys.executable, "-m", "builder", "rehearse", self.cluster, *words]
         command += ["--state", folder / "state", "--lock", folder / "lock", "--output", folder / "dist"]
         return [str(word) for word in (*command, *self.options)]
 

@@ -21,7 +21,7 @@ def before():
 @pytest.fixture
 def rehearsal(before, real, tmp_path):
     """One machine's rehearsal, started as a command; ended with the test, whatever that came to."""
-    words = real.rehearse(tmp_path, "--scenario", "install", "--report", tmp_path / "report")
+    words = real.rehearse(tmp_path, "--node", "k8s-node1", "--scenario", "install", "--report", tmp_path / "report")
     # where the tests run in the background, SIGINT is ignored, and so it would be by what they start
     with (tmp_path / "log").open("w") as log:
         command = ["env", "--default-signal=INT", *words]

@@ -1,4 +1,4 @@
-"""What a host shall bear before it is a node: `bundler rehearse` of one worker, without the rest of its cluster."""
+"""What hosts shall bear before they are nodes: `bundler rehearse` of two workers, without the rest of their cluster."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ def told(real, tmp_path_factory):
     """The report of the command as a user runs it."""
     folder, before = tmp_path_factory.mktemp("host"), traces()
     scenarios = [word for name in SCENARIOS for word in ("--scenario", name)]
-    command = real.rehearse(folder, "--power-cuts", "20", *scenarios, "--report", REPORTS / "host")
+    nodes = [word for name in ("k8s-node1", "k8s-node2") for word in ("--node", name)]
+    command = real.rehearse(folder, *nodes, "--power-cuts", "10", *scenarios, "--report", REPORTS / "host")
     done = subprocess.run(command, cwd=ROOT, check=False)
     assert traces() == before
     report = json.loads((REPORTS / "host" / "report.json").read_text())

@@ -12,8 +12,7 @@ from pathlib import Path
 from builder.rehearse.commands import Done, Listener
 from builder.rehearse.guest import GuestError
 from builder.rehearse.progress import Board
-from builder.rehearse.site import Site
-from builder.rehearse.steps import FOLDER
+from builder.rehearse.site import FOLDER, Site
 from tests.kit import cluster, nodes
 from tests.shell.conftest import ADDRESS, NODE, Bundle, Host
 

@@ -8,11 +8,12 @@ import re
 import pytest
 
 from builder.rehearse import snapshot
-from builder.rehearse.scenarios import clock, install, power_cut, rerun, tamper, uninstall, wrong_host
+from builder.rehearse.scenarios import clock, install, power_cut, rerun, tamper, uninstall, upgrade, wrong_host
 from builder.rehearse.site import ScenarioError
 from builder.rehearse.snapshot import take
 from tests.rehearse.smallhost import OTHER_NODE, SmallHost, site_of
 from tests.shell.conftest import Host, resum
+from tests.shell.test_generations import upgraded
 
 
 @pytest.fixture
@@ -145,6 +146,31 @@ def test_power_cut(site):
 def test_a_file_that_is_half_there_after_the_cuts_is_seen(site, folder):
     spoil_function(folder, "put_file", 'printf half >".$8"')
     fails(power_cut, site, r"after the power cuts not as MANIFEST says: .*/opt/kubernetes/bin/kubelet")
+
+
+@pytest.fixture
+def newer(site, host, bundle):
+    """The folder of the bundle that the host gets over the one of before."""
+    host.carry(bundle, "earlier")
+    site.sticks[host.name]["earlier"] = (host.name, 0)
+    upgraded(bundle)
+    return host.carry(bundle)
+
+
+def test_upgrade_and_the_way_back_to_a_bare_host(site, host, newer):
+    site.before[host.name] = take(host)
+    upgrade.run(site)
+    uninstall.run(site)
+
+
+def test_an_upgrade_that_leaves_the_old_in_place_is_seen(site, newer):
+    spoil_function(newer, "put_file")
+    fails(upgrade, site, r"not as the MANIFEST of its bundle says: .*/opt/kubernetes/bin/kubelet")
+
+
+def test_a_way_back_that_leads_nowhere_is_seen(site, newer):
+    spoil_function(newer, "rollback")
+    fails(upgrade, site, r"not as the MANIFEST of its earlier says: .*/opt/kubernetes/bin/kubelet")
 
 
 def test_uninstall(site, host):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.shell.conftest import Host
+from tests.shell.conftest import Bundle, Host
+from tests.shell.test_moved import joined
 
 
 def data(host: Host) -> list[Path]:
@@ -22,12 +23,37 @@ def test_data_stays_unless_purge_is_said(host: Host, settled: Path, toolset: str
     cni.write_text("{}")
     assert host.run(toolset, "/root/bundle", "uninstall").code == 0
     assert all((path / "x").exists() for path in found)
+    assert host.run(toolset, "/root/bundle").code == 0  # a node again, and not any more
+    assert "; ./install.sh uninstall --purge removes it" in host.run(toolset, "/root/bundle", "uninstall").out
     shown = host.run(toolset, "/root/bundle", "uninstall", "--purge", "--dry-run")
+    assert shown.code == 2
     assert "would remove /var/lib/etcd and all in it" in shown.out
     assert all(path.exists() for path in found)
     assert host.run(toolset, "/root/bundle", "uninstall", "--purge").code == 0
     assert not any(path.parent.exists() for path in found)
     assert cni.exists()
+
+
+def test_a_later_purge_leaves_nothing(host: Host, bundle: Bundle, toolset: str) -> None:
+    bundle.write(host.root / "root/bundle")
+    before = host.tree()
+    assert host.run(toolset, "/root/bundle").code == 0
+    data(host)
+    joined(host, "k8s-node1")
+    assert host.run(toolset, "/root/bundle", "uninstall").code == 0
+    assert (host.root / "opt/kubernetes/ssl/kubelet.key").exists()
+    assert host.run(toolset, "/root/bundle", "uninstall", "--purge").code == 0
+    assert host.tree() == before
+    assert host.run(toolset, "/root/bundle", "uninstall", "--purge").out.startswith("nothing to do")
+
+
+def test_purge_is_not_for_a_host_that_never_was_a_node(host: Host, bundle: Bundle, toolset: str) -> None:
+    bundle.write(host.root / "root/bundle")
+    data(host)
+    before = host.tree(times=True)
+    done = host.run(toolset, "/root/bundle", "uninstall", "--purge")
+    assert (done.code, done.out) == (0, "nothing to do: nothing is installed here\n")
+    assert host.tree(times=True) == before
 
 
 def test_purge_stops_at_mounts_and_links(host: Host, settled: Path, toolset: str) -> None:
@@ -43,11 +69,12 @@ def test_purge_stops_at_mounts_and_links(host: Host, settled: Path, toolset: str
     assert "reboot this host" in done.err
     assert (elsewhere / "member/x").exists()
     assert not containerd.parent.exists()
-    assert not (host.root / "var/lib/bundler").exists()
+    assert [path.name for path in (host.root / "var/lib/bundler").iterdir()] == ["left"]
     host.outside("umount", str(kubelet))
     etcd.parent.unlink()
     assert host.run(toolset, "/root/bundle", "uninstall", "--purge").code == 0
     assert not kubelet.parent.exists()
+    assert not (host.root / "var/lib/bundler").exists()
 
 
 def test_a_mount_on_what_is_ours_is_refused(host: Host, settled: Path, toolset: str) -> None:

@@ -1,4 +1,4 @@
-"""uninstall: after it and a boot the hosts are as they were before; the first one's programs may keep their data."""
+"""uninstall: after it and a boot the hosts are as before; without --purge, but for the data of the programs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from builder.rehearse.steps import said, unpack
 DATA = (
     "/etc/cni",
     "/opt/kubernetes/ssl/kubelet",
-    "/root/.kube",
+    "/var/lib/bundler/left",  # which says that they are
     "/var/lib/cni",
     "/var/lib/containerd",
     "/var/lib/etcd",
@@ -24,29 +24,33 @@ DATA = (
 
 
 def run(site: Site) -> None:
-    """On every host, held to the snapshot from before the first install; with --purge on all but the first."""
+    """On every host, held to the snapshot from before the install; the first one is purged only after it was seen."""
     if not site.before:
         raise NotPlayedError("no snapshot was taken before the install")
-
     first = next(iter(site.hosts))
 
     def one(host: Host) -> None:
-        folder = unpack(site, host)
-        purged = host.name != first
-        words = "--uninstall --purge" if purged else "--uninstall"
-        done = host.run(f"cd {folder} && ./install.sh {words}", check=False, timeout=600)
-        want(done.code == 0, f"{host.name}: install.sh {words} exited with {done.code}: {said(done)}")
-        site.installed.discard(host.name)
-        site.board.enter(host.name, BOOTING)
-        host.reboot()
-        site.board.enter(host.name, WAITING)
-        found = different(site.before[host.name], take(host))
-        left = [line for line in found if purged or not _is_data(line)]
-        want(not left, f"{host.name}: not as before: {'; '.join(left[:20])}")
-        if len(found) > len(left):
-            site.note(f"{host.name}: --uninstall left the programs' own data ({len(found) - len(left)} paths)")
+        left = _uninstalled(site, host, "--uninstall") if host.name == first else []
+        more = [line for line in left if not _is_data(line)]
+        want(not more, f"{host.name}: not as before: {'; '.join(more[:20])}")
+        if left:
+            site.note(f"{host.name}: --uninstall left the programs' own data ({len(left)} paths)")
+        left = _uninstalled(site, host, "--uninstall --purge")
+        want(not left, f"{host.name}: not as before, though it was purged: {'; '.join(left[:20])}")
 
     site.each(one)
+
+
+def _uninstalled(site: Site, host: Host, words: str) -> list[str]:
+    """What is not as before after that and a boot."""
+    folder = unpack(site, host)
+    done = host.run(f"cd {folder} && ./install.sh {words}", check=False, timeout=600)
+    want(done.code == 0, f"{host.name}: install.sh {words} exited with {done.code}: {said(done)}")
+    site.installed.discard(host.name)
+    site.board.enter(host.name, BOOTING)
+    host.reboot()
+    site.board.enter(host.name, WAITING)
+    return different(site.before[host.name], take(host))
 
 
 def _is_data(line: str) -> bool:

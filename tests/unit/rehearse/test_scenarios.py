@@ -12,7 +12,6 @@ from builder.rehearse.play import play
 from builder.rehearse.scenarios import (
     ALL,
     DEFAULT,
-    ON_THE_CLUSTER,
     chosen,
     clock,
     full_disk,
@@ -23,6 +22,7 @@ from builder.rehearse.scenarios import (
     rerun,
     tamper,
     uninstall,
+    upgrade,
     wrong_host,
 )
 from builder.rehearse.site import NotPlayedError, ScenarioError
@@ -326,7 +326,9 @@ def test_what_uninstall_leaves_is_seen():
 def test_data_of_programs_may_stay_but_is_noted():
     data = "/var/lib/etcd/member\tf\t600\t0:0\t1\t1.0\t1.0\t\n"
     site = site_of(
-        host(("install.sh --uninstall", "done"), ("== files", SNAPSHOT.replace("/opt\td", f"{data}/opt\td")))
+        host(
+            ("install.sh --uninstall", "done"), ("== files", [SNAPSHOT.replace("/opt\td", f"{data}/opt\td"), SNAPSHOT])
+        )
     )
     site.before["k8s-master1"] = parse(SNAPSHOT)
     uninstall.run(site)
@@ -340,7 +342,35 @@ def test_data_must_not_stay_where_it_was_purged():
         host(("install.sh --uninstall --purge", "done"), ("== files", left), name="k8s-node1"),
     ]
     site = site_of(*hosts, before={item.name: parse(SNAPSHOT) for item in hosts})
-    fails(uninstall, site, "k8s-node1: not as before: new: /var/lib/etcd/member")
+    fails(uninstall, site, "k8s-node1: not as before, though it was purged: new: /var/lib/etcd/member")
+
+
+def test_without_bundles_of_before_no_upgrade_is_played():
+    site = site_of(host())
+    (played,) = play(site, chosen(("upgrade",)), lambda _event: None)
+    assert (played.result, played.message) == ("skipped", "there are no bundles of before: give their folder by --from")
+
+
+def test_an_upgrade_takes_control_planes_first_and_the_last_host_goes_back(monkeypatch):
+    done, way = [], [host(name=name) for name in ("k8s-node1", "k8s-node2", "k8s-master1")]
+    for item in way:
+        said = [lambda command, _text, name=item.name: done.append((name, command)) or ""]
+        item.answers.insert(0, (r"install\.sh --wait", said))
+    site = site_of(*way)
+    for name in ADDRESSES:
+        site.sticks[name]["earlier"] = (name, 1000)
+    monkeypatch.setattr(upgrade, "wait_for_cluster", lambda _site: done.append("Ready"))
+    upgrade.run(site)
+    said = [item if item == "Ready" else (item[0], item[1].split("/")[3], item[1].split()[-1]) for item in done]
+    assert sorted(said[:3]) == [(name, "earlier", "180") for name in sorted(ADDRESSES)]
+    assert said[3:] == [
+        "Ready",
+        *(("k8s-master1", "bundle", "180"), "Ready"),
+        *(("k8s-node1", "bundle", "180"), "Ready"),
+        *(("k8s-node2", "bundle", "180"), "Ready"),
+        *(("k8s-node2", "bundle", "--rollback"), "Ready"),
+        *(("k8s-node2", "bundle", "180"), "Ready"),
+    ]
 
 
 def power_host(*answers):
@@ -386,7 +416,7 @@ def test_what_builds_on_a_failed_install_is_left_out_and_the_rest_is_played():
 
 def test_a_scenario_on_the_cluster_brings_it_up_first(monkeypatch):
     site = site_of(*[host(name=name) for name in ADDRESSES])
-    play(site, [ON_THE_CLUSTER[0]], lambda _event: None)
+    play(site, chosen(("rerun",)), lambda _event: None)
     assert site.installed == set(ADDRESSES)
 
 
