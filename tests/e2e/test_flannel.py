@@ -10,7 +10,8 @@ import pytest
 
 from builder.build import build, prepare
 from builder.rehearse.play import play
-from builder.rehearse.scenarios import chosen
+from builder.rehearse.scenarios import chosen, reboot
+from builder.rehearse.site import ScenarioError
 from builder.rehearse.steps import ready_nodes
 from builder.rehearse.venue import Wanted, venue
 from tests.e2e.conftest import Real, tell, traces
@@ -102,6 +103,14 @@ def test_the_way_to_the_other_nodes_pods(place, played, backend):
         assert route[:5] == ["172.7.100.0/24", "via", "172.7.100.0", "dev", "flannel.1"]
         (link,) = json.loads(host.run("ip -j link show flannel.1").out)
         assert link["mtu"] == 1450
+
+
+def test_a_boot_without_the_tmpfiles_entry_is_seen(place, played):
+    host = place.site.hosts[NODE]
+    host.run("mv /etc/tmpfiles.d/bundler-flannel.conf /root")
+    with pytest.raises(ScenarioError, match=r"k8s-node1: .*subnet\.env was not there before flanneld"):
+        reboot.one(place.site, host)
+    host.run("mv /root/bundler-flannel.conf /etc/tmpfiles.d")
 
 
 def test_flanneld_that_is_restarted_keeps_pods_reachable(place, played):

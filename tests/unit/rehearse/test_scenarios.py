@@ -300,6 +300,23 @@ def test_a_route_that_the_reboot_lost_is_seen():
     fails(reboot, site_of(host(("ip -4 route", [ROUTES, lost])), *others), "the reboot lost: 172.7.120.0/24 via")
 
 
+@pytest.mark.parametrize(
+    ("after", "made", "why"),
+    [
+        ("FLANNEL_SUBNET=172.7.9.1/24\n", "10.5", "k8s-master1: /run/flannel/subnet.env is another one"),
+        ("FLANNEL_SUBNET=172.7.100.1/24\n", "12.0", "was not there before flanneld: tmpfiles.d did not bring it back"),
+    ],
+)
+def test_a_subnet_that_flanneld_had_to_find_by_itself_is_seen(after, made, why):
+    flannel = [
+        ("cat /run/flannel", ["FLANNEL_SUBNET=172.7.100.1/24\n", after]),
+        ("stat -c", f"{made}\n"),
+        ("flanneld.service", "11.0\n"),
+    ]
+    others = [host(name=name) for name in list(ADDRESSES)[1:]]
+    fails(reboot, site_of(host(*flannel), *others), why)
+
+
 def test_the_bridge_of_pods_may_come_later(monkeypatch):
     later = ROUTES.replace("172.7.100.0/24 dev cni0 scope link\n", "")
     played = []
