@@ -104,3 +104,9 @@ def traces():
         },
         "files": {str(path) for path in rooms.glob("*")} if rooms.exists() else set(),
     }
+
+
+def left_since(before):
+    """What is there now and was not; what another rehearsal on this machine took away meanwhile is no matter."""
+    new = {kind: found - before[kind] for kind, found in traces().items()}
+    return {kind: found for kind, found in new.items() if found}

@@ -19,7 +19,7 @@ from builder.rehearse.site import ScenarioError
 from builder.rehearse.snapshot import take
 from builder.rehearse.steps import ready_nodes
 from builder.rehearse.venue import Wanted, venue
-from tests.e2e.conftest import REPORTS, WANTED, tell, traces
+from tests.e2e.conftest import REPORTS, WANTED, left_since, tell, traces
 
 
 @pytest.fixture(scope="module")
@@ -35,8 +35,7 @@ def place(real, before):
     wanted = Wanted(cluster, cluster.nodes, dist, project.cache)
     with nodes_shown(tell, sys.stdout) as watch, venue(wanted, tell, watch) as made:
         yield made
-    left = {kind: found - before[kind] for kind, found in traces().items()}
-    assert not any(left.values()), left
+    assert not left_since(before)
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from builder.rehearse.scenarios import chosen, reboot
 from builder.rehearse.site import ScenarioError
 from builder.rehearse.steps import ready_nodes
 from builder.rehearse.venue import Wanted, venue
-from tests.e2e.conftest import Real, tell, traces
+from tests.e2e.conftest import Real, left_since, tell, traces
 from tests.e2e.parts import FLANNEL, mirror, static_busybox
 
 pytestmark = pytest.mark.whole
@@ -52,8 +52,7 @@ def place(built):
     wanted = Wanted(cluster, cluster.nodes, dist, project.cache)
     with venue(wanted, tell, lambda entered: print(f"  {entered.node}: {entered.stage}", flush=True)) as made:
         yield made
-    left = {kind: found - before[kind] for kind, found in traces().items()}
-    assert not any(left.values()), left
+    assert not left_since(before)
 
 
 @pytest.fixture(scope="module")
