@@ -9,7 +9,10 @@ leave_word() {
 	for data in $DATA $(identities); do
 		! there ".$data" || word=$word$data$NL
 	done
-	[ -n "$word" ] || return 0
+	if [ -z "$word" ]; then
+		rm -f "$STATE/left" # of an earlier time, and removed by hand since
+		return 0
+	fi
 	printf '%s' "$word" | write_state left
 	[ -n "$PURGE" ] || say 'the data of the programs stays; ./install.sh uninstall --purge removes it'
 }

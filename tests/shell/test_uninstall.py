@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from tests.shell.conftest import Bundle, Host
@@ -45,6 +46,18 @@ def test_a_later_purge_leaves_nothing(host: Host, bundle: Bundle, toolset: str) 
     assert host.run(toolset, "/root/bundle", "uninstall", "--purge").code == 0
     assert host.tree() == before
     assert host.run(toolset, "/root/bundle", "uninstall", "--purge").out.startswith("nothing to do")
+
+
+def test_the_word_of_data_goes_when_somebody_removed_the_data(host: Host, settled: Path, toolset: str) -> None:
+    found = data(host)
+    assert host.run(toolset, "/root/bundle", "uninstall").code == 0
+    word = host.root / "var/lib/bundler/left"
+    assert word.read_text() == "/var/lib/etcd\n/var/lib/kubelet\n/var/lib/containerd\n"
+    assert host.run(toolset, "/root/bundle").code == 0
+    for path in found:
+        shutil.rmtree(path.parent)
+    assert host.run(toolset, "/root/bundle", "uninstall").code == 0
+    assert not word.parent.exists()
 
 
 def test_purge_is_not_for_a_host_that_never_was_a_node(host: Host, bundle: Bundle, toolset: str) -> None:
