@@ -3,17 +3,21 @@
 # where the programs of a node keep what they made themselves
 DATA='/var/lib/etcd /var/lib/kubelet /var/lib/containerd /var/lib/cni /var/log/pods /var/log/containers /var/log/kubernetes /run/flannel'
 
-# leave_word: that the data which is there is of our programs; without it no later run may take it for that
+# leave_word: that the data which is there is of our programs, and which folders are ours, should they become empty;
+# without it no later run may take them for that
 leave_word() {
 	word=
 	for data in $DATA $(identities); do
-		! there ".$data" || word=$word$data$NL
+		! there ".$data" || word="${word}data $data$NL"
 	done
 	if [ -z "$word" ]; then
 		rm -f "$STATE/left" # of an earlier time, and removed by hand since
 		return 0
 	fi
-	printf '%s' "$word" | write_state left
+	{
+		printf '%s' "$word"
+		made_folders | sort -r | sed 's/^/folder /'
+	} | write_state left
 	[ -n "$PURGE" ] || say 'the data of the programs stays; ./install.sh uninstall --purge removes it'
 }
 
@@ -21,7 +25,6 @@ leave_word() {
 purge_later() {
 	if [ -n "$PURGE" ] && [ -f "$STATE/left" ]; then
 		remove_identities
-		[ -n "$DRY" ] || remove_folders "$IDENTITY /opt/kubernetes/cfg /opt/kubernetes"
 		purge
 		[ -z "$DRY" ] || end_dry_run
 		return 0
@@ -42,8 +45,9 @@ purge() {
 	[ -n "$DRY" ] || forget_word
 }
 
-# forget_word: the data is gone
+# forget_word: the data is gone, and the folders of ours that it was in go after it
 forget_word() {
+	[ ! -f "$STATE/left" ] || remove_folders "$(sed -n 's/^folder //p' "$STATE/left")"
 	rm -f "$STATE/left"
 	remove_folders "${STATE#.}"
 }

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
+import sys
 
 import pytest
 
 from builder.build import build, prepare
+from builder.cli.nodes import nodes_shown
 from builder.rehearse.play import play
 from builder.rehearse.scenarios import chosen, reboot
 from builder.rehearse.site import ScenarioError
@@ -50,7 +52,7 @@ def place(built):
     project, cluster, dist, _ = built
     before = traces()
     wanted = Wanted(cluster, cluster.nodes, dist, project.cache)
-    with venue(wanted, tell, lambda entered: print(f"  {entered.node}: {entered.stage}", flush=True)) as made:
+    with nodes_shown(tell, sys.stdout) as watch, venue(wanted, tell, watch) as made:
         yield made
     assert not left_since(before)
 

@@ -17,14 +17,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.shell.conftest import SHELLS, Bundle, Host
+from tests.shell.conftest import NODE, SHELLS, Bundle, Host
 from tests.shell.test_generations import upgraded
+from tests.shell.test_moved import joined
 from tests.shell.test_other_actions import foreign_files
+from tests.shell.test_uninstall import data
 
 STRIDE = int(os.environ.get("BUNDLER_CRASH_STRIDE", "5"))
 FILES = ("mv", "cp", "rm", "ln", "mkdir", "rmdir", "chmod", "chown")
 COUNTED = (*FILES, "systemctl", "sysctl", "modprobe", "rmmod", "systemd-tmpfiles")
-ENOUGH = 200  # distinct points over the four actions
+ENOUGH = 200  # distinct points over the actions
 KEPT = ("etc", "opt", "var", "run", "sys", "fake/units")
 CALL = """#!/bin/sh
 case $1 in
@@ -133,18 +135,26 @@ def prepare_uninstall(host: Host, bundle: Bundle, run: Callable[..., int]) -> li
     return ["uninstall"]
 
 
+def prepare_purge(host: Host, bundle: Bundle, run: Callable[..., int]) -> list[str]:
+    command = prepare_uninstall(host, bundle, run)
+    data(host)
+    joined(host, NODE)
+    return [*command, "--purge"]
+
+
 ACTIONS = {
     "install": prepare_install,
     "upgrade": prepare_upgrade,
     "rollback": prepare_rollback,
     "uninstall": prepare_uninstall,
+    "purge": prepare_purge,
 }
 
 
 def prepared(host: Host, bundle: Bundle, memory: Path, action: str) -> tuple[Crashing, list[str]]:
     """A host on which that action comes next, and the action's words."""
     foreign_files(host.root)
-    (host.root / "var/lib/kubelet").mkdir()
+    (host.root / "var/lib/kubelet").mkdir(exist_ok=True)
     bundle.write(host.root / "root/bundle")
     crashing = Crashing(host, memory)
     command = ACTIONS[action](host, bundle, crashing.run)
@@ -166,7 +176,7 @@ def what_is_next(host: Host, command: list[str], done: bool) -> list[str]:
 def test_a_run_that_was_killed_anywhere_is(
     host: Host, bundle: Bundle, tmp_path: Path, action: str, ending: str
 ) -> None:
-    if (action, ending) == ("uninstall", "undone"):
+    if action in ("uninstall", "purge") and ending == "undone":
         pytest.skip("an uninstall is only finished")
     crashing, command = prepared(host, bundle, tmp_path / "memory", action)
     before = crashing.state()
