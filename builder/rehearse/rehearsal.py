@@ -49,7 +49,7 @@ def rehearse(project: Project, options: Options, watch: Watch) -> Report:
     cluster = prepared.cluster
     nodes = chosen_nodes(cluster, options.nodes)
     if options.earlier:
-        require_bundles(options.earlier, nodes)
+        require_bundles(options.earlier, nodes, project.dist / cluster.name)
     machine.require(options.image_access if options.image else None)
     clear(options.report)
     dist = build(project).folder
@@ -109,8 +109,13 @@ def chosen_nodes(cluster: Cluster, names: Sequence[str]) -> list[Node]:
     return nodes
 
 
-def require_bundles(folder: Path, nodes: Sequence[Node]) -> None:
-    """Raises MachineError for a node that has no bundle there."""
+def require_bundles(folder: Path, nodes: Sequence[Node], built: Path) -> None:
+    """Raises MachineError for a node that has no bundle there, and for the folder that the build is going to write."""
+    if folder.resolve() == built.resolve():
+        raise machine.MachineError(
+            f"--from: {folder} is where the new bundles are built, over those of before",
+            "give the folder that you kept those in, or build elsewhere with --output",
+        )
     missing = [f"{node.name}.tar.gz" for node in nodes if not (folder / f"{node.name}.tar.gz").is_file()]
     if missing:
         raise machine.MachineError(
