@@ -42,12 +42,13 @@ def run_installer(site: Site, host: Host, folder: str, words: str = "") -> Done:
     return host.run(f"cd {folder} && ./install.sh {wait} {words}", check=False, timeout=_INSTALL_LIMIT, listener=follow)
 
 
-def install(site: Site, host: Host, stick: str = BUNDLE) -> None:
-    """From the stick to running units. Raises ScenarioError with what install.sh said."""
+def install(site: Site, host: Host, stick: str = BUNDLE, words: str = "") -> None:
+    """From the stick to running units; `words` for install.sh. Raises ScenarioError with what that said."""
     folder = unpack(site, host, stick)
     site.board.enter(host.name, PREFLIGHT)
-    done = run_installer(site, host, folder)
-    want(done.code == 0, f"{host.name}: install.sh exited with {done.code}: {said(done)}")
+    done = run_installer(site, host, folder, words)
+    command = f"install.sh {words}".strip()
+    want(done.code == 0, f"{host.name}: {command} exited with {done.code}: {said(done)}")
     site.installed.add(host.name)
     site.board.enter(host.name, INSTALLED)
 

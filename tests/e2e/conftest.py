@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -110,3 +111,13 @@ def left_since(before):
     """What is there now and was not; what another rehearsal on this machine took away meanwhile is no matter."""
     new = {kind: found - before[kind] for kind, found in traces().items()}
     return {kind: found for kind, found in new.items() if found}
+
+
+def played_by(command, report):
+    """The scenarios by name that a rehearsal's report tells of, with the command run as a user runs it."""
+    before = traces()
+    done = subprocess.run(command, cwd=ROOT, check=False)
+    assert not left_since(before)
+    told = json.loads((report / "report.json").read_text())
+    assert told["good"] is (done.returncode == 0)
+    return {item["name"]: item for item in told["scenarios"]}

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 from dataclasses import replace
 
 import pytest
 
 from builder.build import build
-from tests.e2e.conftest import REPORTS, Real, left_since, tell, traces
+from tests.e2e.conftest import REPORTS, Real, played_by, tell
 from tests.e2e.parts import ONE, as_given, given, mirror
-from tests.kit import ROOT
 
 pytestmark = pytest.mark.whole
 LEFT = "    - name: k8s-node1\n      address: 10.1.1.120\n      roles: [worker]\n"
@@ -38,13 +35,9 @@ def told(real, tmp_path_factory):
     with mirror(folder, folder / "before.yaml", found) as options:
         now = Real(folder, options, cluster)
         earlier = replace(now.project(tell), text=(folder / "before.yaml").read_bytes(), dist=folder / "installed")
-        before, bundles = traces(), build(earlier).folder
-        words = ("--from", bundles, "--scenario", "upgrade", "--scenario", "uninstall", "--report", REPORTS / "upgrade")
-        done = subprocess.run(now.rehearse(folder, *words), cwd=ROOT, check=False)
-    assert not left_since(before)
-    report = json.loads((REPORTS / "upgrade" / "report.json").read_text())
-    assert report["good"] is (done.returncode == 0)
-    return {item["name"]: item for item in report["scenarios"]}
+        words = ("--from", build(earlier).folder, "--scenario", "upgrade", "--scenario", "uninstall")
+        report = REPORTS / "upgrade"
+        return played_by(now.rehearse(folder, *words, "--report", report), report)
 
 
 @pytest.mark.parametrize("name", ["upgrade", "uninstall"])

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from builder.rehearse.host import Host
-from builder.rehearse.progress import INSTALLED, SERVICES
 from builder.rehearse.site import BUNDLE, EARLIER, NotPlayedError, Site, want
-from builder.rehearse.steps import install, run_installer, said, unpack, wait_for_cluster
+from builder.rehearse.steps import install, wait_for_cluster
 from builder.rehearse.tree import differences
 
 
@@ -22,20 +21,11 @@ def run(site: Site) -> None:
         settled(site)
         as_manifest(host, BUNDLE)
     last = hosts[-1]
-    go_back(site, last)
-    install(site, last)
-    settled(site)
-    as_manifest(last, BUNDLE)
-
-
-def go_back(site: Site, host: Host) -> None:
-    """By --rollback, as somebody at the site would who is not content with the new one."""
-    site.board.enter(host.name, SERVICES)
-    done = run_installer(site, host, unpack(site, host), "--rollback")
-    want(done.code == 0, f"{host.name}: install.sh --rollback exited with {done.code}: {said(done)}")
-    site.board.enter(host.name, INSTALLED)
-    settled(site)
-    as_manifest(host, EARLIER)
+    # as somebody at the site would who is not content with the new one
+    for words, stick in (("--rollback", EARLIER), ("", BUNDLE)):
+        install(site, last, words=words)
+        settled(site)
+        as_manifest(last, stick)
 
 
 def settled(site: Site) -> None:
