@@ -3,6 +3,7 @@
 An unchanged re-run against `sha256sum` over the same files, a first install against `tar xzf` of the same files and
 `sync`. All are run by turns, and medians compared: wall clock, and the processor's time (user and system), which other
 work on the machine disturbs less. install.sh runs as in tests/shell, on a small host in namespaces with a real `sync`.
+Where a host has busybox's tools and no others, its own `sha256sum` and `tar` are peers, too.
 Must run as root.
 """
 
@@ -16,11 +17,13 @@ import statistics
 import subprocess
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
-from tests.shell.conftest import SHELLS, Bundle, Host
+from tests.shell.conftest import SHELLS, Bundle, Host, plain_busybox
 
 MEBI = 1 << 20
 LARGEST = 40 * MEBI  # so that there are some dozens of files, as on a node
@@ -93,44 +96,63 @@ def _measure(shell: str, payload: list[Path], folder: Path, rounds: int) -> None
 
 
 def _rounds(shell: str, host: Host, written: Path, tarball: Path, unpacked: Path, rounds: int) -> dict[str, Series]:
-    series = {name: Series() for name in ("sha256sum", "unchanged", "tar", "first")}
+    toolsets = {"GNU": os.environ["PATH"]}
+    if shell == "busybox":
+        toolsets["busybox"] = str(_busybox_tools(unpacked.parent / "tools"))
+    series: dict[str, Series] = defaultdict(Series)
 
-    def unpack() -> None:
+    def unpack(path: str) -> None:
         unpacked.mkdir()
-        subprocess.run(["tar", "-xzf", tarball, "-C", unpacked], check=True)
+        subprocess.run([_found("tar", path), "-xzf", tarball, "-C", unpacked], check=True, env={"PATH": path})
         os.sync()
+
+    def read(path: str) -> None:
+        files = [each for each in (written / "root").rglob("*") if each.is_file()]
+        subprocess.run([_found("sha256sum", path), *files], check=True, stdout=subprocess.DEVNULL)
 
     def install() -> None:
         done = host.run(shell, "/root/bundle", "--ignore-preflight-errors=all")
         assert done.code == 0, done.err
 
-    hashing = ["sh", "-c", 'find "$1" -type f -print0 | xargs -0 sha256sum >/dev/null', "sh", str(written / "root")]
     for _ in range(rounds):
-        os.sync()
-        series["tar"].measure(unpack)
-        shutil.rmtree(unpacked)
+        for tools, path in toolsets.items():
+            os.sync()
+            series[f"{tools} tar"].measure(partial(unpack, path))
+            shutil.rmtree(unpacked)
         os.sync()
         series["first"].measure(install)
         os.sync()
         series["unchanged"].measure(install)
-        series["sha256sum"].measure(lambda: subprocess.run(hashing, check=True))
+        for tools, path in toolsets.items():
+            series[f"{tools} sha256sum"].measure(partial(read, path))
         assert host.run(shell, "/root/bundle", "uninstall").code == 0
     return series
 
 
+def _busybox_tools(folder: Path) -> Path:
+    folder.mkdir()
+    for name in ("sha256sum", "tar"):
+        (folder / name).symlink_to(plain_busybox())
+    return folder
+
+
+def _found(name: str, path: str) -> str:
+    return shutil.which(name, path=path) or name
+
+
 def _print(shell: str, series: dict[str, Series]) -> None:
-    rows = {
-        "unchanged": ("unchanged re-run", "sha256sum", "`sha256sum` over the same files"),
-        "first": ("first install", "tar", "`tar xzf` and `sync`"),
-    }
-    for name, (what, peer, peer_said) in rows.items():
-        ours, theirs = series[name], series[peer]
-        wall, cpu = (statistics.median(each) for each in (ours.wall, ours.cpu))
-        peer_wall, peer_cpu = (statistics.median(each) for each in (theirs.wall, theirs.cpu))
-        print(
-            f"| {what}, {shell} | {peer_said} | {wall:.2f} s to {peer_wall:.2f} s | {cpu:.2f} s to {peer_cpu:.2f} s "
-            f"| {wall / peer_wall:.2f} | {cpu / peer_cpu:.2f} |"
-        )
+    for name, what, peer, said in (
+        ("unchanged", "unchanged re-run", "sha256sum", "`sha256sum` over the same files"),
+        ("first", "first install", "tar", "`tar xzf` and `sync`"),
+    ):
+        for tools in [key.removesuffix(f" {peer}") for key in series if key.endswith(f" {peer}")]:
+            ours, theirs = series[name], series[f"{tools} {peer}"]
+            wall, cpu = (statistics.median(each) for each in (ours.wall, ours.cpu))
+            peer_wall, peer_cpu = (statistics.median(each) for each in (theirs.wall, theirs.cpu))
+            print(
+                f"| {what}, {shell} | {said}, {tools} | {wall:.2f} s to {peer_wall:.2f} s "
+                f"| {cpu:.2f} s to {peer_cpu:.2f} s | {wall / peer_wall:.2f} | {cpu / peer_cpu:.2f} |"
+            )
 
 
 def _cpu() -> float:

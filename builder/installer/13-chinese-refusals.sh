@@ -156,7 +156,6 @@ chinese_damage() {
 		-e 's/: not listed in SHA256SUMS$/：未列入 SHA256SUMS/' \
 		-e 's/: not in MANIFEST$/：未列入 MANIFEST/' \
 		-e 's/: not what was built (its sha256 differs)$/：与构建时不一致（sha256 不同）/' \
-		-e 's/^SHA256SUMS: \([0-9]*\) of \([0-9]*\) files are whole$/SHA256SUMS：完整的文件为 \1 个，共 \2 个/' \
 		-e 's/^\(SHA256SUMS\): line \([0-9]*\) cannot be read$/\1：第 \2 行无法识别/' \
 		-e 's/^MANIFEST: line \([0-9]*\): not a manifest of format 1$/MANIFEST：第 \1 行：不是格式 1 的清单/' \
 		-e 's/^MANIFEST: line \([0-9]*\): unknown kind$/MANIFEST：第 \1 行：未知类型/' \

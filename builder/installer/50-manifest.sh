@@ -107,9 +107,8 @@ host_digests() {
 	printf '%s\n' "$HASHED"
 	{
 		printf '%s\n' "$HASHED"
-		host_paths file "$1" | xargs -r stat -c '%f %n' 2>/dev/null
-	} | awk '$1 == "digest" { known[$3] = 1 } /^8/ && !($2 in known) { print $2 }' |
-		xargs -r sha256sum | sed 's/^/digest /'
+		host_paths file "$1"
+	} | awk '$1 == "digest" { known[$3] = 1; next } NF && !($1 in known)' | digests
 }
 
 host_link() {

@@ -73,19 +73,21 @@ stage_block() {
 # check_staged: what lies aside has the digests of the manifest. A bundle that changes after it was verified, or a
 # disk that does not keep what it is given, ends the run here.
 check_staged() {
+	staged_files=$(
+		printf '%s\n' "$PLAN" | awk '$1 != "same" && $1 != "mode" && $3 == "file" { print $4, "." $8 }' |
+			while read -r staged_digest staged_path; do
+				aside_of "$staged_path"
+				echo "$staged_digest $ASIDE"
+			done
+	)
 	bad_copies=$(
 		{
-			printf '%s' "$STAGED"
-			echo --
-			printf '%s\n' "$PLAN" | awk '$1 != "same" && $1 != "mode" && $3 == "file" { print "." $8 }' |
-				while read -r staged_path; do
-					aside_of "$staged_path"
-					printf '%s\n' "$ASIDE"
-				done | xargs -r sha256sum
+			printf '%s\n' "$staged_files"
+			printf '%s\n' "$staged_files" | awk '{ print $2 }' | digests
 		} | awk '
-			$1 == "--" { second = 1; next }
-			!second { wanted[$2] = $1; next }
-			wanted[$2] != $1 { print $2 }'
+			$1 != "digest" { if (NF) wanted[$2] = $1; next }
+			wanted[$3] == $2 { delete wanted[$3] }
+			END { for (path in wanted) print path }'
 	)
 	[ -z "$bad_copies" ] || die 'not what the manifest lists once it was copied: %s; nothing was put in place; copy the bundle again' "$bad_copies"
 }

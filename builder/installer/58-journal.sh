@@ -26,8 +26,7 @@ what_is() {
 		printf '%s\n' "$1" "$2" | awk 'NF { print "path ." $1 }'
 		printf '%s\n' "$1" | awk 'NF { print "." $1 }' | xargs -r stat -c 'stat %f %a %u:%g %n' 2>/dev/null || :
 		printf '%s\n' "$2" | awk 'NF { print "." $1 }' | xargs -r stat -L -c 'stat %f %a %u:%g %n' 2>/dev/null || :
-		printf '%s\n' "$1" | awk 'NF { print "." $1 }' | xargs -r stat -c '%f %n' 2>/dev/null |
-			awk '/^8/ { print $2 }' | xargs -r sha256sum | sed 's/^/digest /'
+		printf '%s\n' "$1" | awk 'NF { print "." $1 }' | digests
 		each link_target_line "$1"
 	} | awk '
 		$1 == "stat" { type[$5] = substr($2, 1, length($2) - 3); mode[$5] = $3; owner[$5] = $4 }

@@ -29,14 +29,14 @@ uninstall() {
 	[ -n "$ROOT" ] || reload_systemd
 	if [ -n "$DRY" ]; then
 		say 'would remove the folders that it made, where they are empty, and /var/lib/bundler'
-		purge
+		purge "$DATA"
 		end_dry_run
 	fi
 	changed_folders | sync_paths
 	leave_word
 	remove_state
 	report_kept
-	purge
+	purge "$DATA"
 	say 'done: %s removed or put back; pods that still run are gone with the next boot' "$REMOVED"
 }
 

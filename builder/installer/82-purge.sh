@@ -25,18 +25,19 @@ leave_word() {
 purge_later() {
 	if [ -n "$PURGE" ] && [ -f "$STATE/left" ]; then
 		remove_identities
-		purge
+		purge "$(sed -n 's/^data //p' "$STATE/left" | tr '\n' ' ')"
 		[ -z "$DRY" ] || end_dry_run
 		return 0
 	fi
 	say 'nothing to do: nothing is installed here'
 }
 
-# purge: data folders without a mount in them; never through a link, never across a file system
+# purge FOLDERS: those of them that are data folders, without a mount in them; never through a link, never across a
+# file system. What came to another data folder after an uninstall is someone else's.
 purge() {
 	[ -n "$PURGE" ] || return 0
 	for data in $DATA; do
-		purge_folder "$data"
+		! has "$data" "$1" || purge_folder "$data"
 	done
 	[ -z "$PROBLEMS" ] || {
 		printf '%s' "$PROBLEMS" >&2

@@ -48,6 +48,16 @@ def test_a_later_purge_leaves_nothing(host: Host, bundle: Bundle, toolset: str) 
     assert host.run(toolset, "/root/bundle", "uninstall", "--purge").out.startswith("nothing to do")
 
 
+def test_a_later_purge_leaves_what_came_since(host: Host, settled: Path, toolset: str) -> None:
+    found = data(host)
+    assert host.run(toolset, "/root/bundle", "uninstall").code == 0
+    (host.root / "var/lib/cni").mkdir()
+    (host.root / "var/lib/cni/x").write_text("another's\n")
+    assert host.run(toolset, "/root/bundle", "uninstall", "--purge").code == 0
+    assert not any(path.parent.exists() for path in found)
+    assert (host.root / "var/lib/cni/x").exists()
+
+
 def test_the_word_of_data_goes_when_somebody_removed_the_data(host: Host, settled: Path, toolset: str) -> None:
     found = data(host)
     assert host.run(toolset, "/root/bundle", "uninstall").code == 0
