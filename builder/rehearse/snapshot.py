@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import base64
+import io
+import tarfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from builder.rehearse.host import Host
 
-# Files are known by all that stat says; those below /etc, /opt, /usr/local and /root by their content, too. The
-# unused rest of a rule's line (counters) and what differs between any two moments is left out.
+# Files are known by all that stat says; those below /etc, /opt, /usr/local and /root by their content, and those below
+# the first three by their extended attributes and ACLs, too: few machines have getfattr, but all have tar, which is
+# given empty copies. The unused rest of a rule's line (counters) and what differs between any two moments is left out.
 _SCRIPT = r"""
+echo '== attributes'
+copies=/root/rehearsal/attributes
+mkdir -p "$copies"
+cd / && cp -a --attributes-only --parents etc opt usr/local "$copies"
+tar -C "$copies" --xattrs --xattrs-include='*' --acls --pax-option='delete=?time' -cf - . | gzip | base64
+rm -rf "$copies"
 echo '== files'
 find / -xdev \( -path /proc -o -path /sys -o -path /dev -o -path /run -o -path /tmp -o -path /root/rehearsal \) \
     -prune -o -printf '%p\t%y\t%m\t%U:%G\t%s\t%T@\t%C@\t%l\n'
@@ -62,7 +72,10 @@ _VOLATILE_SYSCTLS = (
 
 @dataclass(frozen=True)
 class File:
-    """What stands at a path: kind by find(1)'s letter; times as it prints them; `sha256` where it was read."""
+    """What stands at a path: kind by find(1)'s letter, times as it prints them.
+
+    `sha256` and `attributes` (extended attributes and ACLs, by tar's names) are empty where they were not read.
+    """
 
     kind: str
     mode: str
@@ -72,6 +85,7 @@ class File:
     changed: str
     target: str
     sha256: str = ""
+    attributes: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -96,11 +110,26 @@ def parse(text: str) -> Snapshot:
         elif line:
             sections[list(sections)[-1]].append(line)
     digests = {path: digest for digest, path in (line.split("  ", 1) for line in sections.pop("digests"))}
+    attributes = _attributes("".join(sections.pop("attributes")))
     files = {}
     for line in sections.pop("files"):
         path, kind, mode, owner, size, modified, changed, target = line.split("\t")
-        files[path] = File(kind, mode, owner, int(size), modified, changed, target, digests.get(path, ""))
+        known = digests.get(path, ""), attributes.get(path, ())
+        files[path] = File(kind, mode, owner, int(size), modified, changed, target, *known)
     return Snapshot(files, {name: frozenset(lines) for name, lines in sections.items()})
+
+
+def _attributes(archive: str) -> dict[str, tuple[tuple[str, str], ...]]:
+    """By path, from tar's archive in base64, gzipped; none where the host's tar knows no attributes."""
+    try:
+        with tarfile.open(fileobj=io.BytesIO(base64.b64decode(archive)), mode="r:gz") as members:
+            return {
+                member.name.removeprefix("."): tuple(sorted(member.pax_headers.items()))
+                for member in members
+                if member.pax_headers
+            }
+    except tarfile.ReadError:
+        return {}
 
 
 def changed_since(before: Snapshot, after: Snapshot, only: Sequence[str] = ("/",)) -> list[str]:
@@ -133,6 +162,8 @@ def _difference(was: File, now: File) -> str:
         return "kind"
     if (was.mode, was.owner) != (now.mode, now.owner):
         return "mode"
+    if was.attributes != now.attributes:
+        return "attributes"
     if was.kind != "f":
         return ""
     if was.sha256 or now.sha256:

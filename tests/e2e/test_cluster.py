@@ -20,6 +20,9 @@ from builder.rehearse.snapshot import take
 from builder.rehearse.steps import ready_nodes
 from builder.rehearse.venue import Wanted, venue
 from tests.e2e.conftest import REPORTS, left_since, tell, traces
+from tests.unit.rehearse.fakes import archive
+
+THEIRS = "/etc/containerd/config.toml"
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +43,15 @@ def place(real, before):
 
 @pytest.fixture(scope="module")
 def played(place):
-    """The first scenarios, played once; the snapshots are for `uninstall`, which comes last."""
+    """The first scenarios, played once; the snapshots are for `uninstall`, which comes last.
+
+    One host has a file of its administrator where the bundle has one, with an extended attribute.
+    """
+    theirs = archive({f".{THEIRS}": {"SCHILY.xattr.user.origin": "administrator"}})
+    unpack = "base64 -d | tar -C / --xattrs --xattrs-include='*' -xzf -"
+    place.site.hosts["k8s-node2"].run(unpack, text=theirs)
     place.site.before.update(place.site.each(take))
+    assert place.site.before["k8s-node2"].files[THEIRS].attributes
     done = play(place.site, chosen(("wrong-host", "install", "rerun", "pods")), tell)
     return {item.name: item for item in done}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
 
 import pytest
@@ -186,4 +187,25 @@ def before_and_after(site, host):
 def test_what_uninstall_leaves_is_seen(site, host, folder):
     spoil(folder, "retire_entry() {\n", 'retire_entry() {\n\t[ "$8" != /etc/tmpfiles.d/bundler.conf ] || return 0\n')
     with pytest.raises(ScenarioError, match=r"not as before: .*new: /etc/tmpfiles.d/bundler.conf"):
+        before_and_after(site, host)
+
+
+@pytest.fixture
+def marked(host):
+    """A file with an extended attribute, which an install replaces."""
+    path = host.small.root / "etc/containerd/config.toml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("# of the administrator\n")
+    os.setxattr(path, "user.origin", b"of the administrator")
+
+
+@pytest.mark.usefixtures("marked")
+def test_uninstall_brings_extended_attributes_back(site, host):
+    before_and_after(site, host)
+
+
+@pytest.mark.usefixtures("marked")
+def test_attributes_that_uninstall_loses_are_seen(site, host, folder):
+    spoil_function(folder, "give_attributes")
+    with pytest.raises(ScenarioError, match=r"not as before: attributes changed: /etc/containerd/config.toml$"):
         before_and_after(site, host)

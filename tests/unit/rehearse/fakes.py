@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import re
+import tarfile
 from ipaddress import IPv4Address
 
 from builder.rehearse.commands import Done
@@ -11,7 +14,22 @@ from builder.rehearse.progress import Board
 from builder.rehearse.site import Site
 from tests.kit import whole
 
-SNAPSHOT = """\
+
+def archive(attributes):
+    """An archive as a snapshot holds it, of empty files with those attributes."""
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w:gz", format=tarfile.PAX_FORMAT) as members:
+        for path, headers in attributes.items():
+            member = tarfile.TarInfo(path)
+            member.pax_headers = headers
+            members.addfile(member)
+    return base64.encodebytes(made.getvalue()).decode()
+
+
+ATTRIBUTES = archive({"./etc/hosts": {"SCHILY.xattr.user.origin": "ours"}, "./etc/passwd": {}})
+SNAPSHOT = f"""\
+== attributes
+{ATTRIBUTES}
 == files
 /etc/hosts\tf\t644\t0:0\t20\t100.5\t100.5\t
 /opt\td\t755\t0:0\t4096\t100.5\t100.5\t

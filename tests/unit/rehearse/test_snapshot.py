@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
+
 import pytest
 
 from builder.rehearse.snapshot import changed_since, different, parse
-from tests.unit.rehearse.fakes import SNAPSHOT
+from tests.unit.rehearse.fakes import ATTRIBUTES, SNAPSHOT, archive
 
 BEFORE = parse(SNAPSHOT)
 
@@ -46,6 +49,16 @@ def test_the_same_content_written_again_is_touched_but_not_different():
 )
 def test_each_difference_is_named(old, new, said):
     assert said in different(BEFORE, after(old, new))
+
+
+@pytest.mark.parametrize("now", [{}, {"./etc/hosts": {"SCHILY.xattr.user.origin": "others"}}])
+def test_attributes_that_were_lost_or_changed_are_named(now):
+    assert different(BEFORE, after(ATTRIBUTES, archive(now))) == ["attributes changed: /etc/hosts"]
+
+
+def test_a_tar_that_knows_no_attributes_is_no_difference():
+    nothing = base64.encodebytes(gzip.compress(b"")).decode()
+    assert different(parse(SNAPSHOT.replace(ATTRIBUTES, nothing)), parse(SNAPSHOT.replace(ATTRIBUTES, ""))) == []
 
 
 def test_what_differs_at_any_two_moments_is_left_out():
