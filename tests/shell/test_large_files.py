@@ -7,8 +7,7 @@ import pytest
 
 from tests.shell.conftest import Bundle, Host
 
-NAMES = ("kubelet", "kube-proxy", "kubectl")
-CONTENT = {f"/opt/kubernetes/bin/{name}": name.encode() * 200_000 for name in NAMES}
+CONTENT = {f"/opt/kubernetes/bin/{name}": name.encode() * 200_000 for name in ("kubelet", "kube-proxy", "kubectl")}
 
 
 @pytest.fixture
@@ -42,14 +41,13 @@ def test_a_rerun_sees_them_unchanged(host: Host, large: Path, shell: str) -> Non
     assert host.tree(times=True) == before
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_one_bit_in_the_bundle_is_refused(host: Host, large: Path, shell: str, name: str) -> None:
+def test_one_bit_in_the_bundle_is_refused(host: Host, large: Path, shell: str) -> None:
     assert host.run(shell, "/root/bundle").code == 0
-    flip(large / f"root/opt/kubernetes/bin/{name}")
+    flip(large / "root/opt/kubernetes/bin/kube-proxy")
     before = host.tree(times=True)
     done = host.run(shell, "/root/bundle")
     assert done.code == 1
-    assert f"./root/opt/kubernetes/bin/{name}: not what was built (its sha256 differs)\n" in done.err
+    assert "./root/opt/kubernetes/bin/kube-proxy: not what was built (its sha256 differs)\n" in done.err
     assert host.tree(times=True) == before
 
 
@@ -72,23 +70,23 @@ def test_one_bit_on_the_host_is_put_right(host: Host, large: Path, shell: str) -
         assert (host.root / path[1:]).read_bytes() == content
 
 
-def test_a_copy_that_went_wrong_is_not_put_in_place(host: Host, large: Path, shell: str) -> None:
+def test_a_copy_that_went_wrong_is_not_put_in_place(host: Host, large: Path, toolset: str) -> None:
     """A disk that does not keep what it is given: cp copies, but not all of it arrives."""
-    wrong(host, shell, "cp", 'case $1 in */kubelet) head -c 100 "$1" >"$2" ;; *) exec "$real" "$@" ;; esac')
-    done = host.run(shell, "/root/bundle")
+    wrong(host, toolset, "cp", 'case $1 in */kubelet) head -c 100 "$1" >"$2" ;; *) exec "$real" "$@" ;; esac')
+    done = host.run(toolset, "/root/bundle")
     assert done.code == 1
     assert "not what the manifest lists once it was copied: ./opt/kubernetes/bin/.bundler-new-kubelet;" in done.err
     assert not (host.root / "opt/kubernetes/bin/kubelet").exists()
 
 
-def test_a_copy_that_vanished_is_not_put_in_place(host: Host, large: Path, shell: str) -> None:
+def test_a_copy_that_vanished_is_not_put_in_place(host: Host, large: Path, toolset: str) -> None:
     remove = "rm -f /opt/kubernetes/bin/.bundler-new-kube-proxy"
-    wrong(host, shell, "cp", f'"$real" "$@" || exit; case $1 in */kubectl) {remove} ;; esac')
-    done = host.run(shell, "/root/bundle")
+    wrong(host, toolset, "cp", f'"$real" "$@" || exit; case $1 in */kubectl) {remove} ;; esac')
+    done = host.run(toolset, "/root/bundle")
     assert done.code == 1
     assert "not what the manifest lists once it was copied: ./opt/kubernetes/bin/.bundler-new-kube-proxy;" in done.err
 
 
-def test_an_xargs_without_parallel_runs_reads_them_one_by_one(host: Host, large: Path, shell: str) -> None:
-    wrong(host, shell, "xargs", 'for word; do [ "$word" != -P ] || exit 1; done; exec "$real" "$@"')
-    test_one_bit_in_the_bundle_is_refused(host, large, shell, "kubelet")
+def test_an_xargs_without_parallel_runs_reads_them_one_by_one(host: Host, large: Path, toolset: str) -> None:
+    wrong(host, toolset, "xargs", 'for word; do [ "$word" != -P ] || exit 1; done; exec "$real" "$@"')
+    test_one_bit_in_the_bundle_is_refused(host, large, toolset)
